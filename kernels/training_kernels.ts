@@ -1,4 +1,6 @@
+import { batchMatMul } from "./batch_mat_mul.ts";
 import { conv2dBackpropFilter } from "./conv2d_backprop_filter.ts";
+import { conv2dBackpropInput } from "./conv2d_backprop_input.ts";
 import { maxPoolGrad } from "./max_pool_grad.ts";
 import type { KernelConfig, KernelFunction, WindowInfo } from "./wasm_backend.ts";
 import { WasmOps } from "./wasm_ops.ts";
@@ -30,6 +32,15 @@ export function registerTrainingKernels(tf: KernelRegistry): void {
     }
     return kernel;
   };
+
+  replace(tf, "BatchMatMul", (stock) => (args) => batchMatMul(new WasmOps(lookup, args.backend), stock!, args));
+
+  replace(tf, "Conv2DBackpropInput", () => ({ inputs, backend, attrs }) => {
+    const { dy, filter } = inputs;
+    const { inputShape, strides, pad, dimRoundingMode } = attrs;
+    const info = tf.backend_util.computeConv2DInfo(inputShape, filter.shape, strides, 1, pad, dimRoundingMode);
+    return conv2dBackpropInput(new WasmOps(lookup, backend), dy, filter, info);
+  });
 
   replace(tf, "Conv2DBackpropFilter", () => ({ inputs, backend, attrs }) => {
     const { x, dy } = inputs;
