@@ -48,6 +48,8 @@ export const NEWEST: MlflowVersion = "3.17.2";
 export interface MlflowTestOptions {
   /** The release that the test needs. @default {"3.17.2"} */
   readonly version?: MlflowVersion;
+  /** Why something else that the test needs cannot be used here, as `missingChromium()` says it; undefined if it can. */
+  readonly missing?: string | undefined;
 }
 
 /** How a Python process is started. */
@@ -139,7 +141,7 @@ export function mlflowTest(
   const { version = NEWEST } = options;
   gatedTest({
     name,
-    missing: missingMlflow(version),
+    missing: missingMlflow(version) ?? options.missing,
     fn: async (t) => {
       const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "mlflow-deno-" }));
       try {
