@@ -53,13 +53,13 @@ export interface TrainingCurvesOptions extends FigureOptions {
    */
   readonly yScale?: "linear" | "log";
   /**
-   * Width in logical pixels, 240 to 8192.
+   * Width in logical pixels, 320 to 8192.
    *
    * @default {800}
    */
   readonly width?: number;
   /**
-   * Height in logical pixels, 180 to 8192.
+   * Height in logical pixels, 240 to 8192.
    *
    * @default {500}
    */
@@ -106,8 +106,8 @@ export async function trainingCurves(
   const { xLabel = "epoch", yLabel = metric, yScale = "linear", width = 800, height = 500, fonts = [] } = options;
   const { validationFreq } = options;
   const action = "Cannot draw training curves";
-  checkRange(action, "width", width, 240, 8192);
-  checkRange(action, "height", height, 180, 8192);
+  checkRange(action, "width", width, 320, 8192);
+  checkRange(action, "height", height, 240, 8192);
   if (validationFreq !== undefined) checkWhole(action, "validationFreq", validationFreq, 1, Number.MAX_SAFE_INTEGER);
   const [{ curvesOf }, { layOutLineChart }, { makeFigure }] = await Promise.all([
     import("./plot/history.ts"),
@@ -119,7 +119,9 @@ export async function trainingCurves(
   const {
     title = `${names[0].toUpperCase()}${names.slice(1)} ${metric.replace(/^val_/, "")}`,
   } = options;
-  const series = curves.map(({ name, epochs, values }) => ({ name, x: epochs, y: values }));
+  const series = curves.map(({ name, epochs, values }) => {
+    return { name, look: name === "training" ? 0 : 1, x: epochs, y: values } as const;
+  });
   return await makeFigure(fonts, (measure) => {
     return layOutLineChart({ title, xLabel, yLabel, yScale, width, height, series }, measure);
   });

@@ -28,7 +28,8 @@ const MARK_WIDTH = 15;
 /** Lays out images in rows, each with its caption below, fitted into a square without changing its form. */
 export function layOutGridChart({ title, items, columns, cellSize }: GridChart, measure: Measure): Scene {
   const rows = Math.ceil(items.length / columns);
-  const width = Math.max(240, 2 * MARGIN + columns * (cellSize + GAP) - GAP);
+  const roomForText = title === "" && items.length > 0 ? 0 : 240;
+  const width = Math.round(Math.max(roomForText, 2 * MARGIN + columns * (cellSize + GAP) - GAP));
   const operations: Operation[] = [];
   let y = 14;
   const titleOptions = { maxWidth: width - 2 * MARGIN, maxLines: 3, size: 18, weight: 500 } as const;
@@ -63,7 +64,7 @@ export function layOutGridChart({ title, items, columns, cellSize }: GridChart, 
     const lineCount = Math.max(...cells.map(({ lines, indent }) => Math.max(lines.length, indent > 0 ? 1 : 0)));
     y += cellSize + lineCount * LINE + (lineCount > 0 ? 8 : 0) + GAP;
   }
-  const height = y + MARGIN - GAP;
+  const height = Math.round(y + MARGIN - GAP);
   return { width, height, operations: [{ kind: "rectangle", x: 0, y: 0, width, height, fill: PAPER }, ...operations] };
 }
 

@@ -29,7 +29,7 @@ export function curvesOf(history: object, metric: string, validationFreq: number
     throw new TypeError(`Cannot draw training curves of "${metric}": the history holds ${found}`);
   }
   const count = Math.max(...[training, validation].map((key) => key === undefined ? 0 : series[key].length));
-  const numbered = epoch?.length === count;
+  const numbered = epoch?.length === count && epoch.every((value, index) => index === 0 || value > epoch[index - 1]);
   const every = Array.from({ length: count }, (_, index) => numbered ? epoch[index] + 1 : index + 1);
   const curves: Curve[] = [];
   if (training !== undefined) {

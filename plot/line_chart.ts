@@ -21,12 +21,22 @@ export interface LineChart {
 /** A line of the chart: `x` whole and rising, `y` any number. */
 export interface Series {
   readonly name: string;
+  /** Which colour and form of mark, the same for the same kind of line in every chart. */
+  readonly look: 0 | 1;
   readonly x: readonly number[];
   readonly y: readonly number[];
 }
 
 /** A value that has no place on the axis. */
 type Stray = "NaN" | "above" | "below";
+
+/** Where the lines are drawn: between `top` and `bottom`, in logical pixels. */
+interface Field {
+  readonly xAxis: Axis;
+  readonly yAxis: Axis;
+  readonly top: number;
+  readonly bottom: number;
+}
 
 const MARGIN = 20;
 const COLOURS = [BLUE, VERMILLION];
@@ -78,9 +88,10 @@ export function layOutLineChart(chart: LineChart, measure: Measure): Scene {
   const yLabel = yScale === "log" ? `${chart.yLabel} (log scale)` : chart.yLabel;
   write(22, (top + bottom) / 2, yLabel, { anchor: "middle", rotation: -90, maxWidth: bottom - top });
 
-  series.forEach((_, index) => drawSeries(operations, chart, index, xAxis, yAxis, top, bottom));
+  for (const line of series) drawSeries(operations, chart, line, { xAxis, yAxis, top, bottom });
   if (values.length === 0) {
-    const reason = yScale === "log" ? "no values above 0 to plot" : "no finite values to plot";
+    const kind = epochs.length === 0 ? "" : yScale === "log" ? " above 0" : " that are finite";
+    const reason = `no values${kind} to plot`;
     write((left + right) / 2, (top + bottom) / 2, reason, { size: 15, anchor: "middle", fill: MUTED });
   }
   return { width, height, operations };
@@ -88,6 +99,10 @@ export function layOutLineChart(chart: LineChart, measure: Measure): Scene {
 
 function isDrawable(value: number, yScale: LineChart["yScale"]): boolean {
   return Math.abs(value) <= LARGEST && (yScale === "linear" || value >= 1 / LARGEST);
+}
+
+function hasMarks({ series }: LineChart): boolean {
+  return series.every(({ x }) => x.length <= MOST_MARKS);
 }
 
 function strayOf(value: number): Stray {
@@ -121,12 +136,12 @@ function drawLegend(operations: Operation[], measure: Measure, chart: LineChart,
     operations.push({ ...text, x: x + sampleWidth, y });
     x += width + 22;
   };
-  chart.series.forEach(({ name }, index) => {
+  for (const { name, look } of chart.series) {
     entry(name, 34, (x, y) => {
-      operations.push({ kind: "path", points: [x, y, x + 28, y], stroke: COLOURS[index], strokeWidth: 2.25 });
-      operations.push(dot(index, x + 14, y));
+      operations.push({ kind: "path", points: [x, y, x + 28, y], stroke: COLOURS[look], strokeWidth: 2.25 });
+      if (hasMarks(chart)) operations.push(dot(look, x + 14, y));
     });
-  });
+  }
   const values = chart.series.flatMap(({ y }) => y.filter((value) => !isDrawable(value, chart.yScale)));
   const found = new Set(values.map(strayOf));
   const meanings: [Stray, string][] = [
@@ -143,23 +158,19 @@ function drawLegend(operations: Operation[], measure: Measure, chart: LineChart,
 function drawSeries(
   operations: Operation[],
   chart: LineChart,
-  index: number,
-  xAxis: Axis,
-  yAxis: Axis,
-  top: number,
-  bottom: number,
+  { x, y, look }: Series,
+  { xAxis, yAxis, top, bottom }: Field,
 ): void {
-  const { x, y } = chart.series[index];
-  const colour = COLOURS[index];
+  const colour = COLOURS[look];
   const xs = x.map((value) => xAxis.place(value));
   const ys = y.map((value) => isDrawable(value, chart.yScale) ? yAxis.place(value) : NaN);
-  const marked = Math.max(...chart.series.map(({ x }) => x.length)) <= MOST_MARKS;
+  const marked = hasMarks(chart);
   for (const points of polylines(xs, ys)) {
     if (points.length > 2) {
       operations.push({ kind: "path", points, stroke: colour, strokeWidth: marked ? 2.25 : 1.5 });
     } else if (!marked) operations.push({ kind: "circle", x: points[0], y: points[1], radius: 2, fill: colour });
   }
-  if (marked) ys.forEach((place, k) => Number.isNaN(place) || operations.push(dot(index, xs[k], place)));
+  if (marked) ys.forEach((place, k) => Number.isNaN(place) || operations.push(dot(look, xs[k], place)));
 
   const last: Record<Stray, number> = { NaN: -Infinity, above: -Infinity, below: -Infinity };
   y.forEach((value, k) => {
@@ -168,15 +179,15 @@ function drawSeries(
     if (xs[k] - last[stray] < STRAY_GAP) return;
     last[stray] = xs[k];
     // Each line has a row of its own, so that marks at the same epoch are both seen.
-    const inset = 7 + index * 11;
+    const inset = 7 + look * 11;
     operations.push(...strayMark(stray, xs[k], stray === "above" ? top + inset : bottom - inset, colour));
   });
 }
 
-/** A round mark for the first line, a square one for the second: told apart without colour. */
-function dot(index: number, x: number, y: number): Operation {
-  const ink = { fill: COLOURS[index], stroke: PAPER };
-  return index === 0
+/** A round mark or a square one: told apart without colour. */
+function dot(look: Series["look"], x: number, y: number): Operation {
+  const ink = { fill: COLOURS[look], stroke: PAPER };
+  return look === 0
     ? { kind: "circle", x, y, radius: 3.75, ...ink }
     : { kind: "rectangle", x: x - 3.5, y: y - 3.5, width: 7, height: 7, ...ink };
 }

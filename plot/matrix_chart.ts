@@ -61,7 +61,7 @@ export function layOutMatrixChart(chart: MatrixChart, measure: Measure): Scene {
   const field: Field = { left, top, cell, classes };
   drawCells(operations, measure, chart, sums, field);
   for (let index = 0; index < classes; index += stride) {
-    const middle = (index + stride / 2) * cell;
+    const middle = (index + 0.5) * cell;
     const style = { size: nameSize, maxWidth: nameWidth };
     write(left - 8, top + middle + nameSize * 0.35, names[index], { ...style, anchor: "end" });
     const below = top + side;
@@ -103,10 +103,10 @@ function summary(counts: Float64Array, classes: number): string {
 
 // Never rounded to 0 % or 100 % unless it is that.
 function percent(share: number): string {
+  if (share === 0 || share === 1) return `${share * 100}%`;
   const text = (share * 100).toFixed(1);
-  if (text === "100.0" && share < 1) return ">99.9%";
-  if (text === "0.0" && share > 0) return "<0.1%";
-  return `${text.replace(/\.0$/, "")}%`;
+  if (text === "100.0") return ">99.9%";
+  return text === "0.0" ? "<0.1%" : `${text}%`;
 }
 
 function drawCells(
@@ -134,13 +134,13 @@ function drawCells(
   }
   operations.push({ kind: "rectangle", x: left, y: top, width: side, height: side, stroke: FAINT });
 
-  const texts = Array.from(counts, (count, index) => {
-    if (cells === "count") return grouped(String(count));
+  const textOf = (index: number): string => {
+    if (cells === "count") return grouped(String(counts[index]));
     const sum = sums[Math.floor(index / classes)];
-    return sum === 0 ? "" : percent(count / sum);
-  });
-  const widest = texts.reduce((width, text) => Math.max(width, measure(text, 1)), 0);
-  const size = Math.min(14, cell * 0.45, (cell - 5) / widest);
+    return sum === 0 ? "" : percent(counts[index] / sum);
+  };
+  const longest = cells === "count" ? grouped(String(counts.reduce((a, b) => Math.max(a, b)))) : ">99.9%";
+  const size = Math.min(14, cell * 0.45, (cell - 5) / measure(longest, 1));
   if (size < SMALLEST_LETTER) return;
   counts.forEach((count, index) => {
     const row = Math.floor(index / classes);
@@ -148,7 +148,7 @@ function drawCells(
     const fill = dark ? PAPER : count === 0 ? MUTED : INK;
     const x = left + (index % classes + 0.5) * cell;
     operations.push(
-      setText(measure, x, top + (row + 0.5) * cell + size * 0.35, texts[index], { size, fill, anchor: "middle" }),
+      setText(measure, x, top + (row + 0.5) * cell + size * 0.35, textOf(index), { size, fill, anchor: "middle" }),
     );
   });
 }

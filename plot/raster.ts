@@ -32,10 +32,12 @@ export function rasterize(image: Image, maxSide: number): Pixels {
           count++;
         }
       }
-      pixels.set(
-        opacity > 0 ? [red / opacity, green / opacity, blue / opacity, opacity / count] : [],
-        (y * width + x) * 4,
-      );
+      if (opacity === 0) continue;
+      const to = (y * width + x) * 4;
+      pixels[to] = red / opacity;
+      pixels[to + 1] = green / opacity;
+      pixels[to + 2] = blue / opacity;
+      pixels[to + 3] = opacity / count;
     }
   }
   return { width, height, data: new Uint8Array(pixels.buffer) };

@@ -23,6 +23,10 @@ export interface Tick {
   readonly label: string;
 }
 
+const MOST_COUNT_TICKS = 15;
+// 1, 2, 5, 10, 20, … as far as whole numbers go.
+const roundSteps = Array.from({ length: 16 }, (_, exponent) => [1, 2, 5].map((digit) => digit * 10 ** exponent)).flat();
+
 /**
  * An axis of values from `low` to `high`, widened to round limits.
  *
@@ -52,7 +56,7 @@ export function logAxis([low, high]: readonly [number, number], range: readonly 
   const stride = Math.ceil((last - first) / Math.max(2, count));
   const multiples = last - first <= 2 ? [1, 2, 5] : [1];
   const ticks: number[] = [];
-  for (let exponent = first; exponent <= last; exponent += stride) {
+  for (let exponent = Math.ceil(first / stride) * stride; exponent <= last; exponent += stride) {
     for (const multiple of multiples) {
       // Parsed and not computed: 10 ** -5 is not 0.00001.
       const value = Number(`${multiple}e${exponent}`);
@@ -79,12 +83,17 @@ export function countAxis(
   const limits: [number, number] = first === last ? [first - 0.5, last + 0.5] : [first, last];
   const scale: NumericScale = scaleLinear().domain(limits).range(range);
   const widest = room(grouped(String(last)));
-  const count = Math.max(1, Math.min(10, Math.floor((range[1] - range[0]) / widest)));
+  const pixelsPerCount = (range[1] - range[0]) / (limits[1] - limits[0]);
+  const nextMultiple = (step: number): number => Math.floor(first / step + 1) * step;
+  const steps = roundSteps.filter((step) => {
+    return step * pixelsPerCount >= widest && (last - first) / step <= MOST_COUNT_TICKS;
+  });
+  // A step whose first multiple collides with `first` leaves a hole there: the next one often does not.
+  const clear = steps.slice(0, 2).find((step) => (nextMultiple(step) - first) * pixelsPerCount >= widest);
+  const step = clear ?? steps[0];
   const ticks = [first];
-  for (const value of scale.ticks(count)) {
-    if (Number.isInteger(value) && value > first && value <= last && scale(value) - scale(ticks[0]) >= widest) {
-      ticks.push(value);
-    }
+  for (let value = nextMultiple(step); value <= last; value += step) {
+    if ((value - first) * pixelsPerCount >= widest) ticks.push(value);
   }
   return { place: scale, ticks: ticks.map((value) => ({ value, label: grouped(String(value)) })) };
 }
