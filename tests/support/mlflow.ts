@@ -34,6 +34,7 @@
  * ```
  */
 import { join } from "@std/path";
+import { cleanEnv } from "./clean_env.ts";
 import { gatedTest } from "./gate.ts";
 import { PythonInterpreter } from "./python.ts";
 import { MlflowServer } from "./mlflow_server.ts";
@@ -169,16 +170,4 @@ export function mlflowPython(version: MlflowVersion = NEWEST): string {
   if (given && version === NEWEST) return given;
   const cache = Deno.env.get("MLFLOW_DENO_CACHE") ?? join(Deno.env.get("HOME") ?? "/", ".cache", "mlflow-deno");
   return join(cache, `mlflow-${version}`, "bin", "python");
-}
-
-// A variable of the developer's own shell (MLFLOW_TRACKING_URI above all) would send a test's runs elsewhere.
-function cleanEnv(): Record<string, string> {
-  const kept = Object.entries(Deno.env.toObject()).filter(([name]) => !/^_?MLFLOW_/.test(name));
-  return {
-    ...Object.fromEntries(kept),
-    MLFLOW_DISABLE_TELEMETRY: "true",
-    DO_NOT_TRACK: "true",
-    PYTHONUNBUFFERED: "1",
-    PYTHONDONTWRITEBYTECODE: "1",
-  };
 }

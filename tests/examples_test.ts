@@ -1,0 +1,90 @@
+/** The examples, each run as the README prints it, in a fresh copy of the project. */
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { deno } from "./support/deno.ts";
+import { gatedTest } from "./support/gate.ts";
+import { libraryFiles } from "./support/import_graph.ts";
+import { type ExampleCommand, exampleCommands } from "./support/readme.ts";
+
+const ROOT = Deno.realPathSync(new URL("..", import.meta.url));
+
+/** Arguments, put behind those that the README prints, that make an example's work small. */
+const SMALL: Readonly<Record<string, readonly string[]>> = {
+  "examples/train.ts": ["--epochs", "1", "--limit", "20"],
+  "examples/sweep.ts": ["--epochs", "1", "--limit", "20"],
+};
+
+gatedTest({
+  name: "every example runs with the flags that the README prints",
+  missing: missingReadme(),
+  fn: async (t) => {
+    const commands = exampleCommands(await Deno.readTextFile(join(ROOT, "README.md")));
+    await t.step("the README tells how to run each of them", async () => {
+      const printed = new Set(commands.map(({ path }) => path));
+      assertEquals((await examples()).filter((path) => !printed.has(path)), []);
+    });
+    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "mlflow-deno-" }));
+    try {
+      await copyProject(dir);
+      // One after the other in one folder: what an example shows may be what the one before it wrote.
+      for (const { path, flags, args } of commands) {
+        await t.step([...flags, path, ...args].join(" "), async () => {
+          await deno(["run", ...flags, "--no-prompt", path, ...args, ...SMALL[path] ?? []], { cwd: dir });
+        });
+      }
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
+
+/** Copies what a clone of the project holds and the examples need. */
+async function copyProject(dir: string): Promise<void> {
+  const files = ["deno.json", "deno.lock", "README.md", ...await libraryFiles(ROOT), ...await examples()];
+  for (const file of files) {
+    await Deno.mkdir(join(dir, file, ".."), { recursive: true });
+    await Deno.copyFile(join(ROOT, file), join(dir, file));
+  }
+}
+
+async function examples(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(join(ROOT, "examples"))) {
+    if (name.endsWith(".ts")) names.push(`examples/${name}`);
+  }
+  return names.sort();
+}
+
+function missingReadme(): string | undefined {
+  try {
+    Deno.statSync(join(ROOT, "README.md"));
+    Deno.statSync(join(ROOT, "examples"));
+  } catch {
+    return "no README.md and examples/ yet";
+  }
+}
+
+Deno.test("exampleCommands() finds what the README prints", () => {
+  const readme = `
+# Title
+
+\`deno run -A examples/inline.ts\` is no line of its own.
+
+\`\`\`sh
+deno run -A examples/train.ts
+$ deno run --allow-read=. "--allow-env=HOME,USER" \\
+    ./examples/predict.ts 'data/a b/0.png' --top 3 # the best three
+deno run -A other.ts
+  deno task bench
+\`\`\`
+`;
+  const expected: ExampleCommand[] = [
+    { path: "examples/train.ts", flags: ["-A"], args: [] },
+    {
+      path: "examples/predict.ts",
+      flags: ["--allow-read=.", "--allow-env=HOME,USER"],
+      args: ["data/a b/0.png", "--top", "3"],
+    },
+  ];
+  assertEquals(exampleCommands(readme), expected);
+});
