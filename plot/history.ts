@@ -39,11 +39,12 @@ export function curvesOf(history: object, metric: string, validationFreq: number
   if (validation !== undefined) {
     const values = numbers(series[validation], validation);
     const step = validationFreq ?? stepOf(values.length, count);
-    curves.push({
-      name: "validation",
-      epochs: values.map((_, k) => every[(k + 1) * step - 1] ?? (k + 1) * step),
-      values,
-    });
+    if (values.length * step > count) {
+      throw new RangeError(
+        `Cannot draw training curves of "${metric}": ${values.length} values of "${validation}", one every ${step} epochs, must fit into ${count} epochs`,
+      );
+    }
+    curves.push({ name: "validation", epochs: values.map((_, k) => every[(k + 1) * step - 1]), values });
   }
   return curves;
 }

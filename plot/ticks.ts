@@ -108,9 +108,11 @@ export function grouped(digits: string): string {
 // A little room at either end, but none across 0 or, for shares such as an accuracy, above 1.
 function padded(low: number, high: number): [number, number] {
   const magnitude = Math.max(Math.abs(low), Math.abs(high));
+  // Numbers that have lost their precision: as good as 0.
+  if (magnitude < 1e-300) return [-0.5, 0.5];
   // Below a billionth of the values a difference is noise of the floating point: a constant.
   if (high - low <= magnitude * 1e-9) {
-    const padding = magnitude * 0.1 || 0.5;
+    const padding = magnitude * 0.1;
     return [low - padding, high + padding];
   }
   const padding = (high - low) * 0.04;
