@@ -11,24 +11,53 @@ import { type WasmOps, withShape } from "./wasm_ops.ts";
  * @returns `[batch, inHeight, inWidth, inChannels]`
  */
 export function conv2dBackpropInput(ops: WasmOps, dy: TensorInfo, filter: TensorInfo, info: WindowInfo): TensorInfo {
-  const { filterHeight, filterWidth, padInfo } = info;
   const reversed = ops.reverse(filter, [0, 1]);
   const turned = ops.transpose(reversed, [0, 1, 3, 2]);
-  ops.free(reversed);
+  const framed = frameForInput(ops, dy, info);
+  const dx = ops.conv2d(framed, turned, { dilations: [info.dilationHeight, info.dilationWidth] });
+  ops.free(reversed, turned, framed);
+  return dx;
+}
 
+/**
+ * The gradient of a depthwise convolution's input, in the same way. Each output channel becomes a channel of its own;
+ * those that stem from one input channel are added up.
+ *
+ * @param dy the gradient of the forward output, `[batch, outHeight, outWidth, inChannels * multiplier]`
+ * @param filter `[filterHeight, filterWidth, inChannels, multiplier]`
+ * @returns `[batch, inHeight, inWidth, inChannels]`
+ */
+export function depthwiseConv2dBackpropInput(
+  ops: WasmOps,
+  dy: TensorInfo,
+  filter: TensorInfo,
+  info: WindowInfo,
+): TensorInfo {
+  const { batchSize, inHeight, inWidth, inChannels, outChannels, filterHeight, filterWidth } = info;
+  const turned = ops.reverse(withShape(filter, [filterHeight, filterWidth, outChannels, 1]), [0, 1]);
+  const framed = frameForInput(ops, dy, info);
+  const spread = ops.depthwiseConv2d(framed, turned, { dilations: [info.dilationHeight, info.dilationWidth] });
+  ops.free(turned, framed);
+  if (outChannels === inChannels) return spread;
+  const dx = ops.sum(withShape(spread, [batchSize, inHeight, inWidth, inChannels, outChannels / inChannels]), 4);
+  ops.free(spread);
+  return dx;
+}
+
+/** `dy` with zeros between its entries for the stride and around them, so that a plain convolution gives `dx`. */
+function frameForInput(ops: WasmOps, dy: TensorInfo, info: WindowInfo): TensorInfo {
+  const { effectiveFilterHeight, effectiveFilterWidth, padInfo } = info;
   const spread = spreadByStrides(ops, dy, info);
-  const top = filterHeight - 1 - padInfo.top;
-  const left = filterWidth - 1 - padInfo.left;
+  const top = effectiveFilterHeight - 1 - padInfo.top;
+  const left = effectiveFilterWidth - 1 - padInfo.left;
   const framed = withFrame(ops, spread, {
     top,
     left,
-    bottom: info.inHeight + filterHeight - 1 - top - spread.shape[1],
-    right: info.inWidth + filterWidth - 1 - left - spread.shape[2],
+    bottom: info.inHeight + effectiveFilterHeight - 1 - top - spread.shape[1],
+    right: info.inWidth + effectiveFilterWidth - 1 - left - spread.shape[2],
   });
   ops.free(spread);
-  const dx = ops.conv2d(framed, turned);
-  ops.free(framed, turned);
-  return dx;
+  return framed;
 }
 
 /** `dy` with `stride - 1` zeros after every row and column; owned by the caller. */
