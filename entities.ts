@@ -1,3 +1,177 @@
+/** Whether an experiment, run or logged model is there or in MLflow's trash. */
+export type LifecycleStage = "active" | "deleted";
+
+/** The states of a run. A run starts `RUNNING`; `SCHEDULED` is for backends that queue runs. */
+export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
+
+/** The states of a logged model: `PENDING` while its files are written. */
+export type LoggedModelStatus = "UNSPECIFIED" | "PENDING" | "READY" | "FAILED";
+
+/** Which of the active and the deleted a search looks at. */
+export type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
+
+/** A named group of runs. */
+export interface Experiment {
+  /** Its id, a whole number as text: `"0"` is the default experiment. */
+  readonly experimentId: string;
+  /** Its name, unique in its store, deleted experiments included. */
+  readonly name: string;
+  /** Where the artifacts of its runs and models go by default: a path or a URI. */
+  readonly artifactLocation: string;
+  /** `"deleted"` once it is in the trash. */
+  readonly lifecycleStage: LifecycleStage;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  readonly creationTime: number;
+  /** When its name, stage or tags last changed, in milliseconds since the Unix epoch. */
+  readonly lastUpdateTime: number;
+  /** Its tags. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What identifies a run and what state it is in. */
+export interface RunInfo {
+  /** 32 hexadecimal digits. */
+  readonly runId: string;
+  /** The name shown in the UI. */
+  readonly runName: string;
+  /** The experiment it belongs to. */
+  readonly experimentId: string;
+  /** Who started it, or `"unknown"`. */
+  readonly userId: string;
+  /** Where it stands. */
+  readonly status: RunStatus;
+  /** When it started, in milliseconds since the Unix epoch. */
+  readonly startTime: number;
+  /** When it ended, in milliseconds since the Unix epoch; undefined while it goes on. */
+  readonly endTime: number | undefined;
+  /** `"deleted"` once it is in the trash. */
+  readonly lifecycleStage: LifecycleStage;
+  /** Where its artifacts are: a path or a URI. */
+  readonly artifactUri: string;
+}
+
+/** What was logged to a run. */
+export interface RunData {
+  /** The latest value of each metric: the one of the highest step, then time, then value. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Its parameters, as text. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Its tags, MLflow's own (`mlflow.…`) included. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A model that a run has put out. */
+export interface LoggedModelOutput {
+  /** The model's id: `m-` and 32 hexadecimal digits. */
+  readonly modelId: string;
+  /** The step of the training at which it was logged. */
+  readonly step: number;
+}
+
+/** What a run has put out. */
+export interface RunOutputs {
+  /** The models logged by the run. */
+  readonly modelOutputs: readonly LoggedModelOutput[];
+}
+
+/** A run as a store holds it, at the moment it was read. */
+export interface RunRecord {
+  /** What identifies it and what state it is in. */
+  readonly info: RunInfo;
+  /** What was logged to it. */
+  readonly data: RunData;
+  /** What it has put out. */
+  readonly outputs: RunOutputs;
+}
+
+/** One value of a metric. */
+export interface Metric {
+  /** The metric's name. */
+  readonly key: string;
+  /** Its value; NaN and the infinities are kept. */
+  readonly value: number;
+  /** When it was measured, in milliseconds since the Unix epoch. */
+  readonly timestamp: number;
+  /** The step (epoch, batch, …) it belongs to. */
+  readonly step: number;
+}
+
+/** A parameter of a run: it is written once. */
+export interface Param {
+  /** Its name, of at most 250 characters. */
+  readonly key: string;
+  /** Its value as text, of at most 6,000 characters. */
+  readonly value: string;
+}
+
+/** A tag of a run, an experiment or a model. */
+export interface Tag {
+  /** Its name, of at most 250 characters. */
+  readonly key: string;
+  /** Its value as text; on a run of at most 8,000 characters. */
+  readonly value: string;
+}
+
+/** A metric's value on its way to a store. */
+export interface MetricInput {
+  /** The metric's name, of at most 250 characters. */
+  readonly key: string;
+  /** Its value; NaN and the infinities are kept. */
+  readonly value: number;
+  /** When it was measured, in milliseconds since the Unix epoch. @default {now} */
+  readonly timestamp?: number;
+  /** The step (epoch, batch, …) it belongs to. @default {0} */
+  readonly step?: number;
+  /** The logged model that the value also describes. */
+  readonly modelId?: string;
+}
+
+/** A model of its own identity, as MLflow 3 keeps it: its files, parameters and the metrics measured on it. */
+export interface LoggedModel {
+  /** `m-` and 32 hexadecimal digits. */
+  readonly modelId: string;
+  /** The experiment it belongs to. */
+  readonly experimentId: string;
+  /** The name shown in the UI; not unique. */
+  readonly name: string;
+  /** Where its files are: a path or a URI. */
+  readonly artifactLocation: string;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  readonly creationTimestamp: number;
+  /** When it last changed, in milliseconds since the Unix epoch. */
+  readonly lastUpdatedTimestamp: number;
+  /** `"READY"` once its files are there. */
+  readonly status: LoggedModelStatus;
+  /** A free word for its kind, such as `"classifier"`. */
+  readonly modelType: string | undefined;
+  /** The run that logged it. */
+  readonly sourceRunId: string | undefined;
+  /** Its parameters, as text. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Its tags. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** The values measured on it. */
+  readonly metrics: readonly (Metric & { readonly runId: string })[];
+}
+
+/** A file or folder among a run's or model's artifacts. */
+export interface FileInfo {
+  /** Its path below the root of the artifacts, with `/`. */
+  readonly path: string;
+  /** Whether it is a folder. */
+  readonly isDir: boolean;
+  /** Its size in bytes; undefined for a folder. */
+  readonly fileSize: number | undefined;
+}
+
+/** One page of a longer list. */
+export interface Page<T> {
+  /** The page's entries, in order. */
+  readonly items: readonly T[];
+  /** What to ask the next page with; undefined on the last one. */
+  readonly nextPageToken: string | undefined;
+}
+
 /**
  * An image in memory, as `loadImage` reads it and `imageGrid` draws it: rows from the top, `channels` values a pixel,
  * each 0 to 255.

@@ -26,22 +26,44 @@ export type ErrorCode =
   | "TEMPORARILY_UNAVAILABLE"
   | "UNAUTHENTICATED";
 
+/** What an {@linkcode MlflowError} is made of besides its code and reason. */
+export interface MlflowErrorOptions extends ErrorOptions {
+  /** What was being done, such as `Cannot log metric "loss" to run "ab12"`. */
+  readonly action?: string;
+}
+
 /**
- * The one error class for what MLflow refuses or a store cannot do. `code` says which kind, the same from every
- * store; `cause` holds the lower error where there is one.
+ * The one error class for what MLflow refuses or a store cannot do.
+ *
+ * The message reads `action: reason (CODE)`. The reason is MLflow's own sentence wherever MLflow has one, the same
+ * from every store.
  */
 export class MlflowError extends Error {
   override readonly name = "MlflowError";
   /** MLflow's code for this kind of error. */
   readonly code: ErrorCode;
+  /** Why, without the action and the code. */
+  readonly reason: string;
 
   /**
    * @param code MLflow's code for this kind of error
-   * @param message the action, a colon, the state found and what is wanted
-   * @param options `cause`: the lower error this one comes from
+   * @param reason the state found and what is wanted
+   * @param options `action`: what was being done; `cause`: the lower error this one comes from
    */
-  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options);
+  constructor(code: ErrorCode, reason: string, options: MlflowErrorOptions = {}) {
+    const { action, ...rest } = options;
+    super(`${action === undefined ? "" : `${action}: `}${reason} (${code})`, rest);
     this.code = code;
+    this.reason = reason;
+  }
+}
+
+/** Runs `work`; an {@linkcode MlflowError} from it is thrown again with the action that it stopped. */
+export async function doing<T>(action: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MlflowError)) throw error;
+    throw new MlflowError(error.code, error.reason, { action, cause: error });
   }
 }

@@ -1,0 +1,92 @@
+import { dirname, join } from "@std/path";
+import type { FileInfo } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
+import { checkArtifactPath } from "../validate.ts";
+import type { ArtifactRepository } from "./repository.ts";
+
+/** Artifacts in a folder of this machine. */
+export class LocalRepository implements ArtifactRepository {
+  readonly #root: string;
+
+  /** @param root the folder, which is made at the first write */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async write(path: string, content: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
+    await this.#replace(path, (temporary) => Deno.writeFile(temporary, content));
+  }
+
+  async upload(localFile: string, path: string): Promise<void> {
+    await this.#replace(path, (temporary) => Deno.copyFile(localFile, temporary));
+  }
+
+  async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#found(path, () => Deno.readFile(this.#local(path)));
+  }
+
+  async list(path = ""): Promise<FileInfo[]> {
+    const files: FileInfo[] = [];
+    try {
+      for await (const entry of Deno.readDir(this.#local(path))) {
+        const name = path === "" ? entry.name : `${path}/${entry.name}`;
+        const { isDirectory, size } = await Deno.stat(this.#local(name));
+        files.push({ path: name, isDir: isDirectory, fileSize: isDirectory ? undefined : size });
+      }
+    } catch (error) {
+      const nothing = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+        (error instanceof Error && error.message.startsWith("Not a directory"));
+      if (!nothing) throw error;
+    }
+    return files.sort((a, b) => a.path < b.path ? -1 : 1);
+  }
+
+  async download(path: string, localPath: string): Promise<void> {
+    const { isDirectory } = await this.#found(path, () => Deno.stat(this.#local(path)));
+    if (!isDirectory) {
+      await Deno.mkdir(dirname(localPath), { recursive: true });
+      await Deno.copyFile(this.#local(path), localPath);
+      return;
+    }
+    await Deno.mkdir(localPath, { recursive: true });
+    for (const file of await this.list(path)) {
+      await this.download(file.path, join(localPath, file.path.slice(path === "" ? 0 : path.length + 1)));
+    }
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#found(path, () => Deno.remove(this.#local(path), { recursive: true }));
+  }
+
+  #local(path: string): string {
+    return join(this.#root, checkArtifactPath(path));
+  }
+
+  /** Writes beside the file and moves it into place, so that nobody ever reads half a file. */
+  async #replace(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+    const target = this.#local(path);
+    if (path === "") {
+      throw new MlflowError("INVALID_PARAMETER_VALUE", "Invalid artifact path: ''. A file name is wanted");
+    }
+    await Deno.mkdir(dirname(target), { recursive: true });
+    const temporary = `${target}.${crypto.randomUUID()}.part`;
+    try {
+      await fill(temporary);
+      await Deno.rename(temporary, target);
+    } catch (error) {
+      await Deno.remove(temporary).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #found<T>(path: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new MlflowError("RESOURCE_DOES_NOT_EXIST", `No such artifact: '${path}' in ${this.#root}`, {
+        cause: error,
+      });
+    }
+  }
+}

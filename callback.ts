@@ -1,0 +1,209 @@
+/**
+ * {@linkcode mlflowCallback}: logs a tfjs training, epoch by epoch.
+ *
+ * @module
+ */
+import { activeRun, startRun } from "./fluent.ts";
+import type { Run } from "./run.ts";
+
+/** What tfjs hands to a callback: loss and metrics by name; in batches also `batch` and `size`. */
+export type Logs = Readonly<Record<string, number>>;
+
+/** The part of a `tf.LayersModel` that is logged when its training begins. */
+export interface TrainedModel {
+  /** The optimizer that the model was compiled with. */
+  readonly optimizer?: {
+    getConfig(): object;
+    getClassName?(): string;
+    readonly iterations?: number;
+  };
+  /** Prints the model's layers, line by line. */
+  summary(
+    lineLength?: number,
+    positions?: number[],
+    // deno-lint-ignore no-explicit-any -- as tfjs has it
+    printFn?: (message?: any, ...optionalParams: any[]) => void,
+  ): void;
+}
+
+/** How a training is logged. */
+export interface MlflowCallbackOptions {
+  /** The run to log to. @default {the active run when the training begins; a new one if there is none} */
+  readonly run?: Run;
+  /** The model in training: its optimizer's settings and its summary are logged too. tfjs does not tell it itself. */
+  readonly model?: TrainedModel;
+  /**
+   * Chooses what is logged at an epoch's end: it gets the epoch, counted from 0, and the values by the names they are
+   * logged by, and returns those to log, with values of its own: `(epoch, logs) => ({ ...logs, f1: … })`.
+   */
+  readonly metrics?: (epoch: number, logs: Logs) => Logs | Promise<Logs>;
+  /** Logs at each epoch's end, the epoch being the step. @default {true, unless logEveryNSteps is given} */
+  readonly logEveryEpoch?: boolean;
+  /** Logs after every so many batches instead, the number of batches being the step; validation at each epoch's end. */
+  readonly logEveryNSteps?: number;
+  /** Is put before each metric's name. @default {""} */
+  readonly prefix?: string;
+  /** Whose names metrics get: Keras says `accuracy` where tfjs says `acc`. @default {"keras"} */
+  readonly metricNames?: "keras" | "tfjs";
+  /**
+   * What happens when something cannot be logged. `"warn"` says so once and lets the training go on; `"throw"` stops
+   * it; a function gets each error. @default {"warn"}
+   */
+  readonly onError?: "warn" | "throw" | ((error: unknown) => void);
+}
+
+/** A callback as tfjs takes it: alone in `callbacks`, or wrapped as `new tf.CustomCallback(…)` beside others. */
+export interface TrainingCallback {
+  /** Logs the optimizer and the model's summary. */
+  onTrainBegin(logs?: Logs): Promise<void>;
+  /** Logs the epoch's values; the epoch counts from 0. */
+  onEpochEnd(epoch: number, logs?: Logs): Promise<void>;
+  /** Logs a batch's values; there only with `logEveryNSteps`, since it makes tfjs wait for each batch. */
+  onBatchEnd?(batch: number, logs?: Logs): Promise<void>;
+  /** Waits until all is written. */
+  onTrainEnd(logs?: Logs): Promise<void>;
+}
+
+/**
+ * Logs a training to a run: the dict of metrics at each epoch's end, from step 0, and with `model` also the optimizer's
+ * settings (`optimizer_name`, `optimizer_learning_rate`, …) and `model_summary.txt`, as Python's
+ * `mlflow.keras.MlflowCallback` does.
+ *
+ * It never breaks or slows a training: values are handed over and the training goes on; what cannot be logged is told
+ * once.
+ *
+ * ```ts ignore
+ * await model.fitDataset(train, { epochs: 10, validationData, callbacks: mlflowCallback({ run, model }) });
+ * await model.fit(x, y, { callbacks: [new tf.CustomCallback(mlflowCallback({ run })), tf.callbacks.earlyStopping()] });
+ * ```
+ */
+export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCallback {
+  const { model, metrics, logEveryNSteps, prefix = "", metricNames = "keras", onError = "warn" } = options;
+  const logEveryEpoch = options.logEveryEpoch ?? logEveryNSteps === undefined;
+  if (logEveryEpoch === (logEveryNSteps !== undefined)) {
+    throw new TypeError("Exactly one of logEveryEpoch and logEveryNSteps is wanted");
+  }
+  if (logEveryNSteps !== undefined && !(Number.isInteger(logEveryNSteps) && logEveryNSteps >= 1)) {
+    throw new RangeError(`logEveryNSteps must be a whole number of at least 1: received ${logEveryNSteps}`);
+  }
+  let target = options.run;
+  let steps = 0;
+  const report = reporter(onError);
+
+  const named = (logs: Logs = {}): Record<string, number> =>
+    Object.fromEntries(
+      Object.entries(logs)
+        .filter(([name]) => name !== "batch" && name !== "size")
+        .map(([name, value]) => [metricNames === "keras" ? kerasName(name) : name, value]),
+    );
+  const log = (run: Run, values: Logs, step: number): Promise<void> => {
+    const prefixed = Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
+    return run.logMetrics(prefixed, { step });
+  };
+  /** Hands work over without waiting for it, unless an error is to stop the training. */
+  const handOver = async (work: (run: Run) => Promise<void>): Promise<void> => {
+    try {
+      target ??= activeRun() ?? await startRun();
+      const done = work(target);
+      if (onError === "throw") await done;
+      else done.catch(report);
+    } catch (error) {
+      report(error);
+    }
+  };
+
+  const callback: TrainingCallback = {
+    onTrainBegin: () =>
+      handOver(async (run) => {
+        steps = model?.optimizer?.iterations ?? 0;
+        if (model === undefined) return;
+        // Both are begun before either is waited for, so that a failure of one does not take the other along.
+        await Promise.all([run.logParams(optimizerParams(model)), run.logText(summaryOf(model), "model_summary.txt")]);
+      }),
+    onEpochEnd: async (epoch, logs) => {
+      const values = named(logs);
+      if (!logEveryEpoch) {
+        const validation = Object.entries(values).filter(([name]) => name.startsWith("val_"));
+        if (validation.length > 0) await handOver((run) => log(run, Object.fromEntries(validation), steps));
+        return;
+      }
+      try {
+        const chosen = metrics === undefined ? values : await metrics(epoch, values);
+        await handOver((run) => log(run, chosen, epoch));
+      } catch (error) {
+        report(error);
+      }
+    },
+    onTrainEnd: async () => {
+      await target?.flush();
+    },
+  };
+  if (logEveryNSteps !== undefined) {
+    callback.onBatchEnd = async (_batch, logs) => {
+      steps++;
+      if (steps % logEveryNSteps === 0) await handOver((run) => log(run, named(logs), steps));
+    };
+  }
+  return callback;
+}
+
+function reporter(onError: NonNullable<MlflowCallbackOptions["onError"]>): (error: unknown) => void {
+  let told = false;
+  return (error) => {
+    if (onError === "throw") throw error;
+    if (typeof onError === "function") return onError(error);
+    if (told) return;
+    told = true;
+    console.warn(`warning: the training goes on, but not all of it is logged: ${error}`);
+  };
+}
+
+const METRICS_OF_TFJS = [
+  "binaryAccuracy",
+  "binaryCrossentropy",
+  "categoricalAccuracy",
+  "categoricalCrossentropy",
+  "cosineProximity",
+  "meanAbsoluteError",
+  "meanAbsolutePercentageError",
+  "meanSquaredError",
+  "sparseCategoricalAccuracy",
+  "sparseCategoricalCrossentropy",
+];
+const TFJS_NAME = new RegExp(`(^|_)(acc|${METRICS_OF_TFJS.join("|")})$`);
+
+/** A metric's name as Keras writes it: `val_acc` is `val_accuracy`. An output's name before it stays as it is. */
+function kerasName(name: string): string {
+  return name.replace(
+    TFJS_NAME,
+    (_all, before, metric) => before + (metric === "acc" ? "accuracy" : snakeCase(metric)),
+  );
+}
+
+/** Names that Keras gives to optimizers, and to settings that it calls otherwise than tfjs. */
+const OPTIMIZERS: Readonly<Record<string, string>> = { Momentum: "SGD", SGD: "SGD" };
+const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  RMSProp: { decay: "rho" },
+  Momentum: { useNesterov: "nesterov" },
+};
+
+function optimizerParams({ optimizer }: TrainedModel): Record<string, unknown> {
+  if (optimizer === undefined) return {};
+  const className = optimizer.getClassName?.() ?? (optimizer.constructor as { className?: string }).className ?? "";
+  const config = Object.entries(optimizer.getConfig()).map(([key, value]) =>
+    [`optimizer_${SETTINGS[className]?.[key] ?? snakeCase(key)}`, value] as const
+  );
+  const name = OPTIMIZERS[className] ?? className.toLowerCase();
+  return { ...(name === "" ? {} : { optimizer_name: name }), ...Object.fromEntries(config) };
+}
+
+/** `learningRate` is `learning_rate`, `beta1` is `beta_1`. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]|\d+/g, (part) => `_${part.toLowerCase()}`);
+}
+
+function summaryOf(model: TrainedModel): string {
+  const lines: string[] = [];
+  model.summary(undefined, undefined, (line) => lines.push(String(line ?? "")));
+  return lines.join("\n") + "\n";
+}

@@ -1,0 +1,130 @@
+import os from "node:os";
+import { dirname, join, relative, resolve } from "@std/path";
+import { fileURLToPath } from "node:url";
+import { readEnv } from "./env.ts";
+
+/**
+ * The tags that MLflow gives every run: who started it, from which program, and at which git commit.
+ *
+ * What Deno does not allow to be found out is left out; nothing is asked for.
+ */
+export async function defaultTags(): Promise<Record<string, string>> {
+  return { ...(await programTags()), ...environmentTags() };
+}
+
+let program: Promise<Record<string, string>> | undefined;
+
+/** What does not change while the program runs is found out once. */
+function programTags(): Promise<Record<string, string>> {
+  return program ??= findProgramTags();
+}
+
+async function findProgramTags(): Promise<Record<string, string>> {
+  const main = mainFile();
+  const user = userName();
+  return {
+    ...(user === undefined ? {} : { "mlflow.user": user }),
+    ...(main === undefined ? {} : { "mlflow.source.name": sourceName(main), "mlflow.source.type": "LOCAL" }),
+    ...(main !== undefined && !/^[a-z]+:/.test(main) ? await gitTags(dirname(main)) : {}),
+  };
+}
+
+/** `MLFLOW_RUN_CONTEXT`: more tags, as a JSON object. */
+function environmentTags(): Record<string, string> {
+  const context = readEnv("MLFLOW_RUN_CONTEXT");
+  if (context === undefined) return {};
+  try {
+    return Object.fromEntries(Object.entries(JSON.parse(context)).map(([key, value]) => [key, String(value)]));
+  } catch (error) {
+    throw new TypeError("MLFLOW_RUN_CONTEXT must be a JSON object of tags", { cause: error });
+  }
+}
+
+/** The program's own file, or its URL where it was not started from a file. */
+function mainFile(): string | undefined {
+  const url = Deno.mainModule;
+  if (url.startsWith("file:")) return fileURLToPath(url);
+  return /^https?:/.test(url) ? url : undefined;
+}
+
+/** The name as one would type it: from the working directory where the program is below it. */
+function sourceName(main: string): string {
+  if (/^https?:/.test(main)) return main;
+  const below = relative(Deno.cwd(), main);
+  return below.startsWith("..") ? main : below;
+}
+
+function userName(): string | undefined {
+  for (const name of ["MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER", "LNAME", "USERNAME"]) {
+    const value = readEnv(name);
+    if (value !== undefined) return value;
+  }
+  if (Deno.permissions.querySync({ name: "sys" }).state !== "granted") return undefined;
+  try {
+    return os.userInfo().username;
+  } catch {
+    // A user without an entry in the system's list has no name.
+    return undefined;
+  }
+}
+
+/** Read from .git's own files: a git process would need a permission of its own. */
+async function gitTags(folder: string): Promise<Record<string, string>> {
+  try {
+    const git = await findGit(folder);
+    if (git === undefined) return {};
+    const head = (await read(join(git, "HEAD")))?.trim();
+    if (head === undefined) return {};
+    // A worktree keeps its HEAD to itself and shares refs and configuration.
+    const common = resolve(git, (await read(join(git, "commondir")))?.trim() ?? ".");
+    const ref = /^ref: (.+)$/.exec(head)?.[1];
+    const commit = ref === undefined ? head : await commitOf(ref, git, common);
+    if (commit === undefined) return {};
+    const url = remoteUrl(await read(join(common, "config")) ?? "");
+    return {
+      "mlflow.source.git.commit": commit,
+      ...(ref?.startsWith("refs/heads/") ? { "mlflow.source.git.branch": ref.slice("refs/heads/".length) } : {}),
+      ...(url === undefined ? {} : { "mlflow.source.git.repoURL": url }),
+    };
+  } catch {
+    // Nothing about git may keep a run from starting.
+    return {};
+  }
+}
+
+async function findGit(folder: string): Promise<string | undefined> {
+  for (let at = folder;; at = dirname(at)) {
+    const git = join(at, ".git");
+    if (await read(join(git, "HEAD")) !== undefined) return git;
+    const link = /^gitdir: (.+)$/m.exec(await read(git) ?? "")?.[1];
+    if (link !== undefined) return resolve(at, link.trim());
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+async function commitOf(ref: string, git: string, common: string): Promise<string | undefined> {
+  const loose = (await read(join(git, ref)))?.trim() ?? (await read(join(common, ref)))?.trim();
+  if (loose !== undefined) return loose;
+  const packed = await read(join(common, "packed-refs")) ?? "";
+  return packed.split("\n").map((line) => line.split(" ")).find(([, name]) => name === ref)?.[0];
+}
+
+/** The URL of the remote named origin, or of the first one, without user name and password. */
+function remoteUrl(config: string): string | undefined {
+  const remotes = [...config.matchAll(/^\[remote "([^"]+)"\]([^[]*)/gm)].map(([, name, body]) => ({
+    name,
+    url: /^\s*url\s*=\s*(\S+)\s*$/m.exec(body)?.[1],
+  }));
+  const url = (remotes.find(({ name }) => name === "origin") ?? remotes[0])?.url;
+  return url?.replace(/^([a-z+]+:\/\/)[^/@]*@/, "$1");
+}
+
+/** A file's text, or undefined where it is missing, no file, or not allowed to be read. */
+async function read(path: string): Promise<string | undefined> {
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    return undefined;
+  }
+}

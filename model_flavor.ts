@@ -1,0 +1,134 @@
+import { writeYaml } from "./yaml.ts";
+
+/** A symbolic input or output of a tfjs model. */
+export interface SymbolicTensorLike {
+  /** The name of the layer's tensor. */
+  readonly name: string;
+  /** Its element type, such as `"float32"`. */
+  readonly dtype: string;
+  /** Its shape; null where any size fits, as for the batch. */
+  readonly shape: readonly (number | null)[];
+}
+
+/** What a tfjs model hands over to be saved. */
+export interface ModelArtifactsLike {
+  readonly modelTopology?: unknown;
+  readonly trainingConfig?: unknown;
+  readonly weightSpecs?: readonly unknown[];
+  readonly weightData?: ArrayBuffer | readonly ArrayBuffer[];
+  readonly format?: string;
+  readonly generatedBy?: string;
+  readonly convertedBy?: string | null;
+  readonly userDefinedMetadata?: unknown;
+}
+
+/** A `tf.LayersModel`, as far as it is needed here. */
+export interface LayersModelLike {
+  readonly inputs: readonly SymbolicTensorLike[];
+  readonly outputs: readonly SymbolicTensorLike[];
+  // deno-lint-ignore no-explicit-any -- tfjs's own types differ in what they call the result of a save
+  save(handler: any): Promise<unknown>;
+}
+
+/** What an MLmodel file says of a model besides its signature. */
+export interface ModelIdentity {
+  readonly modelId: string;
+  readonly runId: string;
+  /** The root of the model's files. */
+  readonly location: string;
+}
+
+/** The files of a logged model by their paths. */
+export type ModelFiles = ReadonlyMap<string, Uint8Array>;
+
+/** The file in a model's folder that says what is in it. */
+export const MLMODEL = "MLmodel";
+const TOPOLOGY = "model.json";
+const WEIGHTS = "weights.bin";
+
+/** The files that keep a layers model: tfjs's own `model.json` and weights, and an MLmodel that describes them. */
+export async function layersModelFiles(model: LayersModelLike, identity: ModelIdentity): Promise<ModelFiles> {
+  const artifacts = await artifactsOf(model);
+  const weights = joined(artifacts.weightData);
+  const { weightSpecs, weightData: _, ...description } = artifacts;
+  const json = { ...description, weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs ?? [] }] };
+  const topology = new TextEncoder().encode(JSON.stringify(json));
+  const size = topology.length + weights.length;
+  return new Map([
+    [TOPOLOGY, topology],
+    [WEIGHTS, weights],
+    // It comes last: where it is, the rest is.
+    [MLMODEL, new TextEncoder().encode(describe(model, artifacts, identity, size))],
+  ]);
+}
+
+/** What `tf.loadLayersModel` loads from the files that {@linkcode layersModelFiles} has made. */
+export async function layersModelArtifacts(
+  read: (path: string) => Promise<Uint8Array<ArrayBuffer>>,
+): Promise<ModelArtifactsLike> {
+  const { weightsManifest, ...description } = JSON.parse(new TextDecoder().decode(await read(TOPOLOGY)));
+  const groups = weightsManifest as { readonly paths: readonly string[]; readonly weights: readonly unknown[] }[];
+  const parts: Uint8Array[] = [];
+  for (const path of groups.flatMap(({ paths }) => paths)) parts.push(await read(path));
+  return {
+    ...description,
+    weightSpecs: groups.flatMap(({ weights }) => weights),
+    weightData: joined(parts.map((part) => part.slice().buffer)).buffer,
+  };
+}
+
+async function artifactsOf(model: LayersModelLike): Promise<ModelArtifactsLike> {
+  let artifacts: ModelArtifactsLike | undefined;
+  await model.save({
+    save: (given: ModelArtifactsLike) => {
+      artifacts = given;
+      return Promise.resolve({ modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } });
+    },
+  });
+  if (artifacts === undefined) throw new TypeError("Cannot save the model: its save() handed nothing over");
+  return artifacts;
+}
+
+function describe(
+  model: LayersModelLike,
+  artifacts: ModelArtifactsLike,
+  identity: ModelIdentity,
+  size: number,
+): string {
+  return writeYaml({
+    artifact_path: identity.location,
+    flavors: {
+      tensorflowjs: {
+        data: TOPOLOGY,
+        format: artifacts.format ?? "layers-model",
+        generated_by: artifacts.generatedBy ?? null,
+      },
+    },
+    model_id: identity.modelId,
+    model_size_bytes: size,
+    model_uuid: identity.modelId,
+    run_id: identity.runId,
+    signature: { inputs: tensorSpecs(model.inputs), outputs: tensorSpecs(model.outputs), params: null },
+    utc_time_created: new Date().toISOString().replace("T", " ").replace("Z", "000"),
+  });
+}
+
+/** MLflow's tensor signature: a JSON text, with names only where there is more than one tensor. */
+function tensorSpecs(tensors: readonly SymbolicTensorLike[]): string {
+  return JSON.stringify(tensors.map(({ name, dtype, shape }) => ({
+    ...(tensors.length > 1 ? { name } : {}),
+    type: "tensor",
+    "tensor-spec": { dtype, shape: shape.map((size) => size ?? -1) },
+  })));
+}
+
+function joined(data: ArrayBuffer | readonly ArrayBuffer[] | undefined): Uint8Array<ArrayBuffer> {
+  const buffers = data === undefined ? [] : data instanceof ArrayBuffer ? [data] : data;
+  const whole = new Uint8Array(buffers.reduce((size, { byteLength }) => size + byteLength, 0));
+  let at = 0;
+  for (const buffer of buffers) {
+    whole.set(new Uint8Array(buffer), at);
+    at += buffer.byteLength;
+  }
+  return whole;
+}

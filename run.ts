@@ -1,0 +1,194 @@
+import type { Figure, FileInfo, LoggedModel, RunInfo, RunRecord, RunStatus } from "./entities.ts";
+import type { BatchInput, LogMetricOptions, LogModelOptions, MlflowClient } from "./client.ts";
+import type { LayersModelLike } from "./model_flavor.ts";
+import { addOpenRun, removeOpenRun } from "./open_runs.ts";
+import { pythonText } from "./python_text.ts";
+import { WriteQueue } from "./write_queue.ts";
+
+/** The states in which a run can end. */
+export type EndStatus = Exclude<RunStatus, "RUNNING" | "SCHEDULED">;
+
+/**
+ * A run that this program writes to.
+ *
+ * All its writes go through one queue in the order of the calls. Each call's promise settles when its value is written;
+ * `flush` waits for all of them. Values are stamped with the time of the call.
+ *
+ * A run ends by `end`, or by itself: when its `withRun` is left, on Ctrl-C (`KILLED`), on an error that nobody catches
+ * (`FAILED`), and when the program is through (`FINISHED`).
+ */
+export class Run implements AsyncDisposable {
+  /** What the run was when it was started or resumed; `client.getRun` gives its present state. */
+  readonly info: RunInfo;
+  /** The client of the run's store. */
+  readonly client: MlflowClient;
+  readonly #queue = new WriteQueue();
+  #ended = false;
+
+  /**
+   * @param client the client of the run's store
+   * @param record the run as the store gave it
+   */
+  constructor(client: MlflowClient, record: RunRecord) {
+    this.client = client;
+    this.info = record.info;
+    addOpenRun(this);
+  }
+
+  /** 32 hexadecimal digits. */
+  get runId(): string {
+    return this.info.runId;
+  }
+
+  /** Whether the run has been ended by this program. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Logs one value of a metric. NaN and the infinities are kept. */
+  async logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
+    const stamped = { timestamp: Date.now(), ...options };
+    await this.#write(() => this.client.logMetric(this.runId, key, value, stamped));
+  }
+
+  /** Logs the values of several metrics at one step and time: all of them or none. */
+  async logMetrics(metrics: Readonly<Record<string, number>>, options: LogMetricOptions = {}): Promise<void> {
+    const stamped = { timestamp: Date.now(), ...options };
+    await this.logBatch({ metrics: Object.entries(metrics).map(([key, value]) => ({ ...stamped, key, value })) });
+  }
+
+  /** Logs a param, which keeps its first value. It is written as Python would write it: `True`, `None`, `1e-05`. */
+  async logParam(key: string, value: unknown): Promise<void> {
+    await this.#write(() => this.client.logParam(this.runId, key, value));
+  }
+
+  /** Logs several params. */
+  async logParams(params: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.logBatch({ params: toTexts(params) });
+  }
+
+  /** Sets a tag; `mlflow.runName` renames the run, `mlflow.note.content` is its description. */
+  async setTag(key: string, value: unknown): Promise<void> {
+    await this.#write(() => this.client.setTag(this.runId, key, value));
+  }
+
+  /** Sets several tags. */
+  async setTags(tags: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.logBatch({ tags: toTexts(tags) });
+  }
+
+  /** Removes a tag. */
+  async deleteTag(key: string): Promise<void> {
+    await this.#write(() => this.client.deleteTag(this.runId, key));
+  }
+
+  /** Logs metrics, params and tags in one go: all of them or none. */
+  async logBatch(batch: BatchInput): Promise<void> {
+    const timestamp = Date.now();
+    const metrics = batch.metrics?.map((metric) => ({ timestamp, ...metric }));
+    await this.#write(() => this.client.logBatch(this.runId, { ...batch, metrics }));
+  }
+
+  /**
+   * Logs what `model.evaluate` gave, as `validation_loss`, `validation_accuracy`, …: tfjs calls no callback for it.
+   *
+   * @param values the scalars that `evaluate` returned, or numbers; one, or one for the loss and for each metric
+   * @param metricsNames their names: `model.metricsNames`. @default {["loss", "accuracy"]}
+   */
+  async logEvaluation(
+    values: EvaluationValue | readonly EvaluationValue[],
+    metricsNames: readonly string[] = ["loss", "accuracy"],
+    options: LogMetricOptions = {},
+  ): Promise<void> {
+    const timestamp = Date.now();
+    const list = Array.isArray(values) ? values as readonly EvaluationValue[] : [values as EvaluationValue];
+    if (list.length > metricsNames.length) {
+      throw new RangeError(`Cannot log an evaluation: it has ${list.length} values and ${metricsNames.length} names`);
+    }
+    const numbers = await Promise.all(
+      list.map(async (value) => typeof value === "number" ? value : (await value.data())[0]),
+    );
+    const names = metricsNames.map((name) => `validation_${name === "acc" ? "accuracy" : name}`);
+    await this.logMetrics(Object.fromEntries(numbers.map((value, i) => [names[i], value])), { timestamp, ...options });
+  }
+
+  /** Copies a local file among the run's artifacts, into the folder `artifactPath` or their root. */
+  async logArtifact(localPath: string, artifactPath?: string): Promise<void> {
+    await this.#write(() => this.client.logArtifact(this.runId, localPath, artifactPath));
+  }
+
+  /** Copies what is in a local folder among the run's artifacts. */
+  async logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
+    await this.#write(() => this.client.logArtifacts(this.runId, localDirectory, artifactPath));
+  }
+
+  /** Writes text, as UTF-8, to a file among the run's artifacts. */
+  async logText(text: string, artifactFile: string): Promise<void> {
+    await this.#write(() => this.client.logText(this.runId, text, artifactFile));
+  }
+
+  /** Writes bytes or a stream to a file among the run's artifacts. */
+  async logBytes(content: Uint8Array | ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
+    await this.#write(() => this.client.logBytes(this.runId, content, artifactFile));
+  }
+
+  /** Writes a value to a file among the run's artifacts: as YAML where it ends in `.yaml` or `.yml`, else as JSON. */
+  async logDict(dictionary: unknown, artifactFile: string): Promise<void> {
+    await this.#write(() => this.client.logDict(this.runId, dictionary, artifactFile));
+  }
+
+  /** Writes a figure to a file among the run's artifacts, which ends in `.png` or `.svg`. */
+  async logFigure(figure: Figure, artifactFile: string): Promise<void> {
+    await this.#write(() => this.client.logFigure(this.runId, figure, artifactFile));
+  }
+
+  /** Logs a tfjs layers model as an output of the run, with the run's params and metrics so far. */
+  async logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
+    return await this.#write(() => this.client.logModel(this.runId, model, options));
+  }
+
+  /** The files and folders in a folder of the run's artifacts. */
+  async listArtifacts(path?: string): Promise<FileInfo[]> {
+    await this.flush();
+    return await this.client.listArtifacts(this.runId, path);
+  }
+
+  /** The run as its store holds it now, with everything that was logged before this call. */
+  async get(): Promise<RunRecord> {
+    await this.flush();
+    return await this.client.getRun(this.runId);
+  }
+
+  /** Waits until everything logged so far has been written or has failed. */
+  async flush(): Promise<void> {
+    await this.#queue.flush();
+  }
+
+  /** Ends the run, after everything logged before. A second call does nothing. */
+  async end(status: EndStatus = "FINISHED"): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    const endTime = Date.now();
+    try {
+      await this.#write(() => this.client.setTerminated(this.runId, { status, endTime }));
+    } finally {
+      removeOpenRun(this);
+    }
+  }
+
+  /** Ends a run that was not ended as `FAILED`, since leaving a scope by an error cannot be told from leaving it well. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("FAILED");
+  }
+
+  #write<T>(write: () => Promise<T>): Promise<T> {
+    return this.#queue.add(write);
+  }
+}
+
+/** A number, or a tfjs scalar as `model.evaluate` returns it. */
+export type EvaluationValue = number | { data(): Promise<ArrayLike<number>> };
+
+function toTexts(values: Readonly<Record<string, unknown>>): { key: string; value: string }[] {
+  return Object.entries(values).map(([key, value]) => ({ key, value: pythonText(value) }));
+}

@@ -1,0 +1,38 @@
+import { resolve } from "@std/path";
+import { MlflowError } from "../errors.ts";
+import { SqliteStore } from "./sqlite_store.ts";
+import type { TrackingStore } from "./store.ts";
+
+const stores = new Map<string, TrackingStore | Promise<TrackingStore>>();
+
+/**
+ * The store of a tracking URI, opened at its first use and kept for the program's life. One that is open is given at
+ * once, not as a promise, so that a write to it can be made while the program is ending.
+ *
+ * @param uri as {@linkcode absoluteUri} gives it
+ */
+export function openStore(uri: string): TrackingStore | Promise<TrackingStore> {
+  let store = stores.get(uri);
+  if (store === undefined) {
+    store = openNew(uri);
+    stores.set(uri, store);
+    // What could not be opened now may be there later.
+    store.then((opened) => stores.set(uri, opened), () => stores.delete(uri));
+  }
+  return store;
+}
+
+/** A tracking URI whose relative path is that of the present working directory. */
+export function absoluteUri(uri: string): string {
+  const relative = /^sqlite:\/\/\/([^/:][^?#]*)$/.exec(uri)?.[1];
+  return relative === undefined ? uri : `sqlite:///${resolve(relative)}`;
+}
+
+async function openNew(uri: string): Promise<TrackingStore> {
+  if (uri.startsWith("sqlite:")) return await SqliteStore.open(uri);
+  throw new MlflowError(
+    "INVALID_PARAMETER_VALUE",
+    "the scheme must be sqlite (sqlite:///mlflow.db); tracking servers and ./mlruns folders are not supported yet",
+    { action: `Cannot open tracking store "${uri}"` },
+  );
+}

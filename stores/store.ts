@@ -1,0 +1,156 @@
+import type {
+  Experiment,
+  LoggedModel,
+  LoggedModelOutput,
+  LoggedModelStatus,
+  Metric,
+  MetricInput,
+  Page,
+  Param,
+  RunInfo,
+  RunRecord,
+  RunStatus,
+  Tag,
+  ViewType,
+} from "../entities.ts";
+
+/** What is logged to a run in one go: all of it is written or none of it. */
+export interface Batch {
+  /** At most 1,000 values. */
+  readonly metrics?: readonly MetricInput[];
+  /** At most 100 params. */
+  readonly params?: readonly Param[];
+  /** At most 100 tags. */
+  readonly tags?: readonly Tag[];
+}
+
+/** What a search looks for and how its pages are cut. */
+export interface StoreSearch {
+  /** MLflow's filter text, such as `metrics.accuracy > 0.9 AND params.epochs = '10'`. */
+  readonly filter?: string;
+  /** MLflow's order terms, such as `metrics.accuracy DESC`. */
+  readonly orderBy?: readonly string[];
+  /** Entries on a page. */
+  readonly maxResults?: number;
+  /** The token that the page before gave. */
+  readonly pageToken?: string;
+  /** Which of the active and the deleted are looked at. @default {"ACTIVE_ONLY"} */
+  readonly viewType?: ViewType;
+}
+
+/** What a new run is made of. */
+export interface NewRun {
+  readonly experimentId: string;
+  /** @default {"unknown"} */
+  readonly userId?: string;
+  /** In milliseconds since the Unix epoch. @default {now} */
+  readonly startTime?: number;
+  /** @default {a random name} */
+  readonly runName?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** What a new logged model is made of. */
+export interface NewLoggedModel {
+  readonly experimentId: string;
+  /** @default {a random name} */
+  readonly name?: string;
+  readonly sourceRunId?: string;
+  readonly modelType?: string;
+  readonly params?: Readonly<Record<string, string>>;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** What changes of a run. */
+export interface RunUpdate {
+  readonly status?: RunStatus;
+  /** In milliseconds since the Unix epoch. */
+  readonly endTime?: number;
+  readonly runName?: string;
+}
+
+/**
+ * Where experiments, runs, metrics, params, tags and logged models are kept.
+ *
+ * Each sentence here is held by the contract test that every store passes. Whatever MLflow refuses, a store refuses
+ * with an `MlflowError` of MLflow's code and sentence. Ids of things that are not there give `RESOURCE_DOES_NOT_EXIST`.
+ */
+export interface TrackingStore extends AsyncDisposable {
+  /** The URI that opens this store again. */
+  readonly uri: string;
+
+  /**
+   * Makes an experiment and gives its id. A name in use, also by a deleted experiment, is `RESOURCE_ALREADY_EXISTS`.
+   */
+  createExperiment(
+    name: string,
+    options?: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> },
+  ): Promise<string>;
+  /** The experiment, active or deleted. */
+  getExperiment(experimentId: string): Promise<Experiment>;
+  /** The experiment, active or deleted, or undefined where no experiment has the name. */
+  getExperimentByName(name: string): Promise<Experiment | undefined>;
+  /** Renames an active experiment; a deleted one is `INVALID_STATE`. */
+  renameExperiment(experimentId: string, name: string): Promise<void>;
+  /** Moves an active experiment and all its runs to the trash. */
+  deleteExperiment(experimentId: string): Promise<void>;
+  /** Brings a deleted experiment and all its runs back. */
+  restoreExperiment(experimentId: string): Promise<void>;
+  /** Sets a tag of an active experiment. */
+  setExperimentTag(experimentId: string, key: string, value: string): Promise<void>;
+  /** Experiments, the latest made first. */
+  searchExperiments(search?: StoreSearch): Promise<Page<Experiment>>;
+
+  /**
+   * Makes a `RUNNING` run in an active experiment. The tag `mlflow.runName` always equals the run's name; given both
+   * and different, they are refused.
+   */
+  createRun(run: NewRun): Promise<RunRecord>;
+  /** The run, active or deleted, with the latest value of each metric. */
+  getRun(runId: string): Promise<RunRecord>;
+  /** Changes the status, end or name of an active run; the tag `mlflow.runName` follows the name. */
+  updateRun(runId: string, update: RunUpdate): Promise<RunInfo>;
+  /** Moves a run to the trash. */
+  deleteRun(runId: string): Promise<void>;
+  /** Brings a run back from the trash. */
+  restoreRun(runId: string): Promise<void>;
+  /**
+   * Writes metrics, params and tags to an active run: all of them or none.
+   *
+   * An equal value of a metric (same key, step, time and value) is kept once. NaN and the infinities come back as they
+   * were. A param may be logged again with its value, never with another. A tag is replaced. The tag `mlflow.runName`
+   * renames the run.
+   */
+  logBatch(runId: string, batch: Batch): Promise<void>;
+  /** Removes a tag of an active run. */
+  deleteTag(runId: string, key: string): Promise<void>;
+  /** The values of a metric, by time, then step, then value. */
+  getMetricHistory(
+    runId: string,
+    key: string,
+    options?: { readonly maxResults?: number; readonly pageToken?: string },
+  ): Promise<Page<Metric>>;
+  /** Runs of the experiments; without an order the latest started comes first. */
+  searchRuns(experimentIds: readonly string[], search?: StoreSearch): Promise<Page<RunRecord>>;
+
+  /** Makes a `PENDING` logged model in an active experiment. */
+  createLoggedModel(model: NewLoggedModel): Promise<LoggedModel>;
+  /** The logged model; a deleted one is not found. */
+  getLoggedModel(modelId: string): Promise<LoggedModel>;
+  /** Says that a logged model's files are complete, or that writing them failed. */
+  finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel>;
+  /** Sets tags of a logged model. */
+  setLoggedModelTags(modelId: string, tags: Readonly<Record<string, string>>): Promise<void>;
+  /** Moves a logged model to the trash. */
+  deleteLoggedModel(modelId: string): Promise<void>;
+  /** The logged models of the experiments, the latest made first. */
+  searchLoggedModels(
+    experimentIds: readonly string[],
+    search?: Omit<StoreSearch, "filter" | "orderBy" | "viewType">,
+  ): Promise<Page<LoggedModel>>;
+  /** Records that an active run has put out models. */
+  logOutputs(runId: string, models: readonly LoggedModelOutput[]): Promise<void>;
+}
+
+/** Names of the states of logged models by the numbers that databases hold. */
+export const LOGGED_MODEL_STATUSES: readonly LoggedModelStatus[] = ["UNSPECIFIED", "PENDING", "READY", "FAILED"];

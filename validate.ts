@@ -1,0 +1,241 @@
+import { posix } from "@std/path";
+import type { MetricInput, Param, Tag } from "./entities.ts";
+import { type ErrorCode, MlflowError } from "./errors.ts";
+
+/** MLflow's limits, in characters unless the name says otherwise. */
+export const LIMITS = {
+  key: 250,
+  paramValue: 6000,
+  tagValue: 8000,
+  experimentName: 500,
+  experimentTagValue: 20000,
+  metricsPerBatch: 1000,
+  paramsPerBatch: 100,
+  tagsPerBatch: 100,
+  entitiesPerBatch: 1000,
+} as const;
+
+/** A metric with nothing left to be filled in. */
+export interface CheckedMetric extends Required<Omit<MetricInput, "modelId">> {
+  readonly modelId: string | undefined;
+}
+
+/** A batch of metrics, params and tags that a store may write as it is. */
+export interface CheckedBatch {
+  readonly metrics: readonly CheckedMetric[];
+  readonly params: readonly Param[];
+  readonly tags: readonly Tag[];
+}
+
+/** How values that are too long are dealt with; stores take it from `MLFLOW_TRUNCATE_LONG_VALUES`. */
+export interface LengthPolicy {
+  /** Cut param and tag values that are too long, with a warning; false: refuse them. */
+  readonly truncateLongValues: boolean;
+}
+
+/** Checks a whole batch by the rules of MLflow's server and fills in times and steps. */
+export function checkBatch(
+  batch: {
+    readonly metrics?: readonly MetricInput[];
+    readonly params?: readonly Param[];
+    readonly tags?: readonly Tag[];
+  },
+  policy: LengthPolicy,
+): CheckedBatch {
+  const { metrics = [], params = [], tags = [] } = batch;
+  const now = Date.now();
+  const path = (list: string, index: number) =>
+    metrics.length + params.length + tags.length === 1 ? "" : `${list}[${index}].`;
+  const checked: CheckedBatch = {
+    metrics: metrics.map((metric, i) => checkMetric(metric, now, path("metrics", i))),
+    params: params.map(({ key, value }, i) => checkParam(key, value, path("params", i), policy)),
+    tags: tags.map(({ key, value }, i) => checkTag(key, value, path("tags", i), policy)),
+  };
+  checkCount("metrics", metrics.length, LIMITS.metricsPerBatch);
+  checkCount("params", params.length, LIMITS.paramsPerBatch);
+  checkCount("tags", tags.length, LIMITS.tagsPerBatch);
+  checkCount("metrics, params, and tags", metrics.length + params.length + tags.length, LIMITS.entitiesPerBatch);
+  if (params.length > 1) checkUnique(params.map(({ key }) => key));
+  return checked;
+}
+
+function checkMetric(metric: MetricInput, now: number, path: string): CheckedMetric {
+  const { key, value, timestamp = now, step = 0, modelId } = metric;
+  checkName(key, `${path}name`);
+  if (value === undefined || value === null) throw invalid(`Missing value for required parameter '${path}value'.`);
+  if (typeof value !== "number") {
+    throw invalidValue(
+      `${path}value`,
+      value,
+      `(timestamp=${timestamp}). Please specify value as a valid double (64-bit floating point)`,
+    );
+  }
+  if (!(timestamp >= 0 && Number.isSafeInteger(timestamp))) {
+    throw invalidValue(
+      `${path}timestamp`,
+      timestamp,
+      `metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+    );
+  }
+  if (!Number.isSafeInteger(step)) {
+    throw invalidValue(
+      `${path}step`,
+      step,
+      `metric '${key}' (value=${value}). Step must be a valid long (64-bit integer).`,
+    );
+  }
+  checkLength("Metric name", key, LIMITS.key);
+  return { key, value, timestamp, step, modelId };
+}
+
+function checkParam(key: string, value: string, path: string, policy: LengthPolicy): Param {
+  checkName(key, `${path}key`);
+  checkLength("Param key", key, LIMITS.key);
+  return { key, value: fit("Param value", value, LIMITS.paramValue, policy) };
+}
+
+function checkTag(key: string, value: string, path: string, policy: LengthPolicy): Tag {
+  checkName(key, `${path}key`);
+  checkLength(`${path}key`, key, LIMITS.key);
+  return { key, value: fit(`${path}value`, value, LIMITS.tagValue, policy) };
+}
+
+/** Checks the tag of an experiment, whose value is never cut. */
+export function checkExperimentTag(key: string, value: string): void {
+  checkName(key, "key");
+  checkLength("key", key, LIMITS.key);
+  checkLength("value", value, LIMITS.experimentTagValue);
+}
+
+/** Checks the name of an experiment. */
+export function checkExperimentName(name: string): void {
+  if (name === "" || name === undefined || name === null) throw invalid(`Invalid experiment name: '${name}'`);
+  if (typeof name !== "string") throw invalid(`Invalid experiment name: ${name}. Expects a string.`);
+  checkLength("name", name, LIMITS.experimentName);
+}
+
+/** An experiment's id as the whole number that databases hold. */
+export function parseExperimentId(experimentId: string): number {
+  if (!/^[+-]?\d+$/.test(experimentId) || !Number.isSafeInteger(Number(experimentId))) {
+    throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
+  }
+  return Number(experimentId);
+}
+
+/** Checks the shape of a run's id. */
+export function checkRunId(runId: string): void {
+  if (typeof runId !== "string" || !/^[a-zA-Z0-9][\w-]{0,255}$/.test(runId)) throw invalidValue("run_id", runId);
+}
+
+/** Checks the name of a logged model; an absent one is replaced by a random one. */
+export function checkLoggedModelName(name: string | undefined): void {
+  if (name === undefined) return;
+  const bad = [..."/:.%\"'"].filter((character) => name.includes(character));
+  if (name === "" || bad.length > 0) {
+    throw invalid(
+      `Invalid model name (${
+        JSON.stringify(name)
+      }) provided. Model name must be a non-empty string and cannot contain ` +
+        `the following characters: ('/', ':', '.', '%', '"', "'")`,
+    );
+  }
+}
+
+/**
+ * Checks a path below the root of the artifacts, and gives it back: relative, with `/`, and not leaving its root.
+ * The empty path is the root itself.
+ */
+export function checkArtifactPath(path: string): string {
+  if (path === "") return path;
+  if (!isPlainPath(path) || path.includes("\\") || path.includes("\0")) {
+    throw invalid(`Invalid artifact path: '${path}'. ${pathMessage(path)}`);
+  }
+  return path;
+}
+
+function checkName(name: string, path: string): void {
+  if (name === undefined || name === null) {
+    throw invalidValue(path, null, "Metric name cannot be None. A key name must be provided.");
+  }
+  if (typeof name !== "string" || !/^[/\p{L}\p{N}_.\- :]*$/u.test(name)) {
+    throw invalidValue(
+      path,
+      name,
+      "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
+    );
+  }
+  if (!isPlainPath(name)) throw invalidValue(path, name, pathMessage(name));
+}
+
+/** Whether a name, taken as a POSIX path, is its own shortest form and stays below where it starts. */
+function isPlainPath(name: string): boolean {
+  const normal = normalize(name);
+  return normal === name && normal !== "." && !normal.startsWith("..") && !normal.startsWith("/");
+}
+
+/** `posixpath.normpath`, which drops a slash at the end where `path.normalize` keeps it. */
+function normalize(name: string): string {
+  const normal = posix.normalize(name);
+  return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
+}
+
+function pathMessage(name: string): string {
+  return "Names may be treated as files in certain cases, and must not resolve to other names when treated as such. " +
+    `This name would resolve to '${normalize(name)}'`;
+}
+
+function checkLength(what: string, value: string, limit: number): void {
+  if (characters(value) > limit) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`);
+}
+
+function fit(what: string, value: string, limit: number, policy: LengthPolicy): string {
+  const length = characters(value);
+  if (length <= limit) return value;
+  if (!policy.truncateLongValues) checkLength(what, value, limit);
+  console.warn(
+    `${what} '${
+      value.slice(0, 100)
+    }...' (${length} characters) is truncated to ${limit} characters to meet the length limit.`,
+  );
+  return [...value].slice(0, limit).join("");
+}
+
+/** Length in code points, which is what Python counts. */
+function characters(text: string): number {
+  let count = text.length;
+  // Only a surrogate pair makes the two lengths differ.
+  if (/[\ud800-\udbff]/.test(text)) count = [...text].length;
+  return count;
+}
+
+function checkCount(what: string, count: number, limit: number): void {
+  if (count > limit) {
+    throw invalid(
+      `A batch logging request can contain at most ${limit} ${what}. Got ${count} ${what}. Please split up ${what} ` +
+        "across multiple requests and try again.",
+    );
+  }
+}
+
+function checkUnique(keys: readonly string[]): void {
+  const seen = new Set<string>();
+  const doubled = keys.filter((key) => seen.has(key) || !seen.add(key));
+  if (doubled.length > 0) {
+    throw invalid(
+      `Duplicate parameter keys have been submitted: [${doubled.map((key) => `'${key}'`).join(", ")}]. Please ensure ` +
+        "the request contains only one param value per param key.",
+    );
+  }
+}
+
+function invalidValue(path: string, value: unknown, message?: string): MlflowError {
+  const shown = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  return invalid(
+    `Invalid value ${shown} for parameter '${path}' supplied${message === undefined ? "." : `: ${message}`}`,
+  );
+}
+
+function invalid(reason: string): MlflowError {
+  const code: ErrorCode = "INVALID_PARAMETER_VALUE";
+  return new MlflowError(code, reason);
+}
