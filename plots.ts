@@ -17,13 +17,18 @@ import type { Figure, Image } from "./entities.ts";
 
 export type { Figure, Image } from "./entities.ts";
 
+const MOST_CLASSES = 1000;
+// Up to this scale a large image in a grid is as sharp as it can be.
+const LARGEST_SCALE = 4;
+
 /** What every figure can be told. */
 export interface FigureOptions {
   /** Text above the figure; a long one is broken into lines and then cut. */
   readonly title?: string;
   /**
    * Font files (TTF, OTF, WOFF or WOFF2) for what the built-in font lacks: it has Latin, Greek, Cyrillic and
-   * mathematical characters. Others are drawn as boxes in PNG, with one warning on the console.
+   * mathematical characters. Others are drawn as boxes in PNG, with one warning on the console. A font stays in memory
+   * once it was read.
    *
    * @default {[]}
    */
@@ -270,10 +275,6 @@ export async function imageGrid(items: readonly ImageGridItem[], options: ImageG
     return layOutGridChart({ title, items: prepared, columns: used, cellSize }, measure);
   });
 }
-
-const MOST_CLASSES = 1000;
-// Up to this scale a large image in a grid is as sharp as it can be.
-const LARGEST_SCALE = 4;
 
 function checkRange(action: string, name: string, value: number, low: number, high: number): void {
   if (!(value >= low && value <= high)) {

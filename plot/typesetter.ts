@@ -14,16 +14,13 @@ export interface TextRun {
 const ignorable = /\p{Default_Ignorable_Code_Point}/u;
 
 let builtIn: Record<Weight, readonly Typeface[]> | undefined;
+// The engine's cache of glyphs holds on to a typeface that is deleted: one for each font file, and for good.
+const users: { readonly bytes: Uint8Array; readonly typeface: Typeface }[] = [];
 const alreadyWarned = new Set<string>();
 
-/**
- * Measures text and chooses the font of each character: the built-in Roboto, then the user's fonts in order.
- *
- * The typefaces of the user's fonts lie in the engine's memory until it is disposed.
- */
+/** Measures text and chooses the font of each character: the built-in Roboto, then the user's fonts in order. */
 export class Typesetter implements Disposable {
   readonly #kit: CanvasKit;
-  readonly #users: readonly Typeface[];
   readonly #faces: Record<Weight, readonly Typeface[]>;
   readonly #fonts = new Map<Typeface, Map<number, Font>>();
   readonly #missing = new Set<string>();
@@ -36,8 +33,8 @@ export class Typesetter implements Disposable {
       const medium = mediumFaces.map((face) => readTypeface(kit, Uint8Array.fromBase64(face)));
       builtIn = { 400: regular, 500: [...medium, ...regular] };
     }
-    this.#users = fonts.map((bytes) => readTypeface(kit, bytes));
-    this.#faces = { 400: [...builtIn[400], ...this.#users], 500: [...builtIn[500], ...this.#users] };
+    const more = fonts.map((bytes) => userTypeface(kit, bytes));
+    this.#faces = { 400: [...builtIn[400], ...more], 500: [...builtIn[500], ...more] };
   }
 
   /** Width of a text in logical pixels. */
@@ -83,7 +80,6 @@ export class Typesetter implements Disposable {
 
   [Symbol.dispose](): void {
     for (const fonts of this.#fonts.values()) for (const font of fonts.values()) font.delete();
-    for (const typeface of this.#users) typeface.delete();
   }
 
   #font(face: Typeface, size: number): Font {
@@ -98,6 +94,18 @@ export class Typesetter implements Disposable {
     sizes.set(size, font);
     return font;
   }
+}
+
+function userTypeface(kit: CanvasKit, bytes: Uint8Array): Typeface {
+  const known = users.find((user) => isSame(user.bytes, bytes));
+  if (known !== undefined) return known.typeface;
+  const typeface = readTypeface(kit, bytes);
+  users.push({ bytes, typeface });
+  return typeface;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, index) => byte === b[index]));
 }
 
 function readTypeface(kit: CanvasKit, bytes: Uint8Array): Typeface {

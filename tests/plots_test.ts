@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { CanvasKit } from "canvaskit-wasm";
 import { canvasKit } from "../plot/canvaskit.ts";
+import { regularFaces } from "../plot/font.ts";
 import { confusionMatrix, type Figure, type Image, imageGrid, trainingCurves } from "../plots.ts";
 import { assertSvgSnapshot } from "./plot/svg_snapshot.ts";
 import { misplacedTexts, textsOf } from "./plot/svg_texts.ts";
@@ -294,6 +295,12 @@ Deno.test({ name: "a font file that is none is refused", permissions }, async ()
     TypeError,
     "must be a TTF, OTF, WOFF or WOFF2",
   );
+});
+
+Deno.test({ name: "a font of the user's fills in after the built-in one", permissions }, async () => {
+  const fonts = [Uint8Array.fromBase64(regularFaces[0])];
+  const figure = await trainingCurves({ loss: [1] }, "loss", { fonts });
+  assertEquals(await figure.toSvg(), await (await trainingCurves({ loss: [1] })).toSvg());
 });
 
 Deno.test({ name: "toSvg() escapes what XML needs and leaves out what it forbids", permissions }, async () => {
