@@ -90,9 +90,8 @@ export function layOutLineChart(chart: LineChart, measure: Measure): Scene {
 
   for (const line of series) drawSeries(operations, chart, line, { xAxis, yAxis, top, bottom });
   if (values.length === 0) {
-    const kind = epochs.length === 0 ? "" : yScale === "log" ? " above 0" : " that are finite";
-    const reason = `no values${kind} to plot`;
-    write((left + right) / 2, (top + bottom) / 2, reason, { size: 15, anchor: "middle", fill: MUTED });
+    const wanted = epochs.length === 0 ? "values" : yScale === "log" ? "values above 0" : "finite values";
+    write((left + right) / 2, (top + bottom) / 2, `no ${wanted} to plot`, { size: 15, anchor: "middle", fill: MUTED });
   }
   return { width, height, operations };
 }
