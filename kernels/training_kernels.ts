@@ -1,4 +1,5 @@
 import { batchMatMul } from "./batch_mat_mul.ts";
+import { clipByValue } from "./clip_by_value.ts";
 import { conv2dBackpropFilter } from "./conv2d_backprop_filter.ts";
 import { conv2dBackpropInput, depthwiseConv2dBackpropInput } from "./conv2d_backprop_input.ts";
 import { onWasmHeap } from "./cpu_kernel.ts";
@@ -38,6 +39,8 @@ export function registerTrainingKernels(tf: KernelRegistry): void {
   };
 
   replace(tf, "BatchMatMul", (stock) => (args) => batchMatMul(new WasmOps(kernel, args.backend), stock!, args));
+
+  replace(tf, "ClipByValue", (stock) => (args) => clipByValue(new WasmOps(kernel, args.backend), stock!, args));
 
   replace(tf, "Conv2DBackpropFilter", () => ({ inputs: { x, dy }, backend, attrs }) => {
     const info = convolution(tf, x.shape, attrs.filterShape, attrs, "full");
@@ -112,7 +115,8 @@ function convolution(
   attrs: KernelArguments["attrs"],
   kind: "full" | "depthwise",
 ): WindowInfo {
-  const { strides, pad, dimRoundingMode, dilations = 1, dataFormat = "NHWC" } = attrs;
+  const { strides, pad, dimRoundingMode, dataFormat = "NHWC" } = attrs;
+  const dilations = attrs.dilations ?? 1; // layers hand over null
   if (dataFormat !== "NHWC") {
     throw new Error(`Cannot convolve on the wasm backend: data format is ${dataFormat}, NHWC is wanted`);
   }

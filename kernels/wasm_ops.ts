@@ -45,6 +45,10 @@ export class WasmOps {
     return this.#run("Sum", { x }, { axis, keepDims: false });
   }
 
+  cast(x: TensorInfo, dtype: string): TensorInfo {
+    return this.#run("Cast", { x }, { dtype });
+  }
+
   relu(x: TensorInfo): TensorInfo {
     return this.#run("Relu", { x }, undefined);
   }

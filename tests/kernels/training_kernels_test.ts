@@ -1,0 +1,62 @@
+import { assert, assertEquals } from "@std/assert";
+import * as tf from "@tensorflow/tfjs";
+import { numbers, onCpu, onWasm, relativeDifference } from "./cpu_and_wasm.ts";
+
+Deno.test("clipByValue of whole numbers is the cpu backend's", async () => {
+  const clip = () => tf.clipByValue(tf.tensor1d([-3, -1, 0, 1, 2, 7], "int32"), -1, 2.5).dataSync();
+  assertEquals(await onWasm(clip), await onCpu(clip));
+});
+
+Deno.test("the gradient of a nearest-neighbour upsampling is the sum over its blocks, for a batch too", async () => {
+  await onWasm(() => {
+    const weights = tf.range(0, 2 * 10 * 8 * 3);
+    const gradient = tf.grad((x: tf.Tensor) =>
+      tf.image.resizeNearestNeighbor(x as tf.Tensor4D, [10, 8]).mul(weights.reshape([2, 10, 8, 3])).sum()
+    )(tf.ones([2, 5, 4, 3]));
+    assertEquals(gradient.dataSync(), weights.reshape([2, 5, 2, 4, 2, 3]).sum([2, 4]).dataSync());
+  });
+});
+
+Deno.test("max pooling's gradient passes NaN over, as on the cpu backend", async () => {
+  const gradient = () => {
+    const values = [NaN, 1, 2, NaN, NaN, NaN, NaN, NaN, -1, -1, NaN, -2, -Infinity, -Infinity, -Infinity, -Infinity];
+    const x = tf.tensor4d(values, [4, 2, 2, 1]);
+    return tf.grad((x: tf.Tensor) => tf.maxPool(x as tf.Tensor4D, 2, 2, "valid").flatten().slice(0, 4))(
+      x,
+      tf.tensor1d([1, 2, 3, 4]),
+    ).dataSync();
+  };
+  assertEquals(await onWasm(gradient), await onCpu(gradient));
+});
+
+// tfjs differentiates no dilated convolution, so that no model reaches these; the kernels take dilations all the same
+for (const kind of ["Conv2D", "DepthwiseConv2dNative"] as const) {
+  Deno.test(`${kind}: gradients with strides and dilations are those of its sums`, async () => {
+    await onWasm(() => {
+      const attrs = { strides: [2, 1], dilations: [2, 3], pad: "same", dataFormat: "NHWC" };
+      const x = tf.tensor4d(numbers(2 * 9 * 8 * 3, 1), [2, 9, 8, 3]);
+      const filter = tf.tensor4d(numbers(3 * 2 * 3 * 2, 2), [3, 2, 3, 2]);
+      const run = (kernelName: string, inputs: tf.NamedTensorMap, more = {}): tf.Tensor =>
+        tf.engine().runKernel(kernelName, inputs, { ...attrs, ...more });
+      const dy = tf.tensor(
+        numbers(tf.util.sizeFromShape(run(kind, { x, filter }).shape), 3),
+        run(kind, { x, filter }).shape,
+      );
+      /** The convolution is linear in each argument: its gradient is its value for each unit vector, weighted by dy. */
+      const slopes = (size: number, value: (unit: Float32Array) => tf.Tensor) =>
+        Array.from({ length: size }, (_, i) => {
+          const unit = new Float32Array(size);
+          unit[i] = 1;
+          return tf.tidy(() => value(unit).mul(dy).sum().dataSync()[0]);
+        });
+
+      const ofFilter = run(`${kind}BackpropFilter`, { x, dy }, { filterShape: filter.shape });
+      const ofInput = run(`${kind}BackpropInput`, { dy, filter }, { inputShape: x.shape });
+
+      const wantedOfFilter = slopes(filter.size, (unit) => run(kind, { x, filter: tf.tensor(unit, filter.shape) }));
+      const wantedOfInput = slopes(x.size, (unit) => run(kind, { x: tf.tensor(unit, x.shape), filter }));
+      assert(relativeDifference(ofFilter.dataSync() as Float32Array, wantedOfFilter) < 2e-5);
+      assert(relativeDifference(ofInput.dataSync() as Float32Array, wantedOfInput) < 2e-5);
+    });
+  });
+}
