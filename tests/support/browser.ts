@@ -1,4 +1,5 @@
 /** The process of a headless Chromium and the one WebSocket to it. Used through `chromium.ts`. */
+import { ProcessGroup } from "./process_group.ts";
 
 /** Why Chromium cannot be used here; undefined where it can. */
 export function missingChromium(): string | undefined {
@@ -36,24 +37,17 @@ interface Reply {
 export class Browser implements AsyncDisposable {
   /** Called with every event of every session. */
   onEvent: (method: string, params: unknown) => void = () => {};
-  readonly #process: Deno.ChildProcess;
+  readonly #processes: ProcessGroup;
   readonly #profile: string;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #socket: WebSocket | undefined;
   #log = "";
-  #output: Promise<void> | undefined;
   #nextId = 1;
 
-  private constructor(process: Deno.ChildProcess, profile: string) {
-    this.#process = process;
+  private constructor(path: string, profile: string, width: number, height: number) {
     this.#profile = profile;
-  }
-
-  static async launch(width: number, height: number): Promise<Browser> {
-    const path = chromiumPath();
-    if (path === undefined) throw new Error(`Cannot start Chromium: ${missingChromium()}`);
-    const profile = await Deno.makeTempDir({ prefix: "mlflow-deno-chromium-" });
-    const process = new Deno.Command(path, {
+    this.#processes = new ProcessGroup({
+      command: path,
       args: [
         "--headless=new",
         "--no-sandbox",
@@ -71,12 +65,14 @@ export class Browser implements AsyncDisposable {
         `--window-size=${width},${height}`,
         "about:blank",
       ],
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-      detached: true,
-    }).spawn();
-    const browser = new Browser(process, profile);
+      onOutput: (text) => this.#log += text,
+    });
+  }
+
+  static async launch(width: number, height: number): Promise<Browser> {
+    const path = chromiumPath();
+    if (path === undefined) throw new Error(`Cannot start Chromium: ${missingChromium()}`);
+    const browser = new Browser(path, await Deno.makeTempDir({ prefix: "mlflow-deno-chromium-" }), width, height);
     try {
       await browser.#connect();
     } catch (error) {
@@ -88,10 +84,13 @@ export class Browser implements AsyncDisposable {
 
   /** Sends one command and returns its result. */
   async send<T>(method: string, params: Record<string, unknown> = {}, sessionId?: string): Promise<T> {
+    if (this.#socket?.readyState !== WebSocket.OPEN) {
+      throw new Error(`Cannot run ${method} in Chromium: it ended. It printed:\n${this.#log}`);
+    }
     const id = this.#nextId++;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(id, waiting);
-    this.#socket!.send(JSON.stringify({ id, method, params, sessionId }));
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
     try {
       return await waiting.promise as T;
     } catch (error) {
@@ -100,13 +99,7 @@ export class Browser implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      Deno.kill(-this.#process.pid, "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    await this.#process.status;
-    await this.#output;
+    await this.#processes[Symbol.asyncDispose]();
     if (this.#socket && this.#socket.readyState !== WebSocket.CLOSED) {
       const closed = Promise.withResolvers<void>();
       this.#socket.onclose = () => closed.resolve();
@@ -117,36 +110,32 @@ export class Browser implements AsyncDisposable {
   }
 
   async #connect(): Promise<void> {
-    const address = Promise.withResolvers<string>();
-    this.#output = this.#readLog(address);
-    const timer = setTimeout(() => address.reject(new Error("no DevTools address within 30 s")), 30_000);
-    try {
-      const socket = new WebSocket(await address.promise);
-      this.#socket = socket;
-      const opened = Promise.withResolvers<void>();
-      socket.onopen = () => opened.resolve();
-      socket.onerror = (event) => opened.reject(new Error(event instanceof ErrorEvent ? event.message : "closed"));
-      socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-      socket.onclose = () => {
-        for (const { reject } of this.#waiting.values()) reject(new Error(`it ended. It printed:\n${this.#log}`));
-      };
-      await opened.promise;
-    } catch (error) {
-      throw new Error(`Cannot start Chromium: ${(error as Error).message}. It printed:\n${this.#log}`, {
-        cause: error,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
+    const address = await this.#address();
+    const socket = new WebSocket(address);
+    this.#socket = socket;
+    const opened = Promise.withResolvers<void>();
+    socket.onopen = () => opened.resolve();
+    socket.onerror = () => opened.reject(new Error(`Cannot start Chromium: no connection to ${address}`));
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onclose = () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`it ended. It printed:\n${this.#log}`));
+      this.#waiting.clear();
+    };
+    await opened.promise;
   }
 
-  async #readLog({ resolve, reject }: PromiseWithResolvers<string>): Promise<void> {
-    for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
-      this.#log += text;
+  async #address(): Promise<string> {
+    const end = Date.now() + 30_000;
+    for (;;) {
       const address = this.#log.match(/DevTools listening on (ws:\S+)\s/)?.[1];
-      if (address) resolve(address);
+      if (address) return address;
+      const { exitCode } = this.#processes;
+      if (exitCode !== undefined || Date.now() > end) {
+        const state = exitCode === undefined ? "no DevTools address within 30 s" : `it ended with code ${exitCode}`;
+        throw new Error(`Cannot start Chromium: ${state}. It printed:\n${this.#log}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    reject(new Error("it ended"));
   }
 
   #receive({ id, method, params, result, error }: Reply): void {

@@ -1,4 +1,5 @@
 /** A running `mlflow ui` or `mlflow server`. Used through `mlflow.ts`. */
+import { ProcessGroup } from "./process_group.ts";
 
 /** How the server is started. */
 export interface MlflowServerOptions {
@@ -16,27 +17,19 @@ export interface MlflowServerOptions {
 export class MlflowServer implements AsyncDisposable {
   /** Where it answers, without a slash at the end: `http://127.0.0.1:PORT`. */
   readonly url: string;
-  readonly #process: Deno.ChildProcess;
-  readonly #output: Promise<unknown>;
+  readonly #processes: ProcessGroup;
   #log = "";
-  #exitCode: number | undefined;
 
   private constructor(executable: string, { args, cwd, env }: MlflowServerOptions) {
     const port = freePort();
     this.url = `http://127.0.0.1:${port}`;
-    this.#process = new Deno.Command(executable, {
+    this.#processes = new ProcessGroup({
+      command: executable,
       args: [...args, "--host", "127.0.0.1", "--port", `${port}`],
       cwd,
       env,
-      clearEnv: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      // A process group of its own: the server has workers and job runners, which have to end with it.
-      detached: true,
-    }).spawn();
-    this.#output = Promise.all([this.#readLog(this.#process.stdout), this.#readLog(this.#process.stderr)]);
-    this.#process.status.then(({ code }) => this.#exitCode = code);
+      onOutput: (text) => this.#log += text,
+    });
   }
 
   /**
@@ -48,10 +41,11 @@ export class MlflowServer implements AsyncDisposable {
     const server = new MlflowServer(executable, options);
     const end = Date.now() + options.timeout;
     while (!await server.#answers()) {
-      const ended = server.#exitCode !== undefined;
+      const { exitCode } = server.#processes;
+      const ended = exitCode !== undefined;
       if (ended || Date.now() > end) {
         await server[Symbol.asyncDispose]();
-        const state = ended ? `it ended with code ${server.#exitCode}` : `no answer within ${options.timeout} ms`;
+        const state = ended ? `it ended with code ${exitCode}` : `no answer within ${options.timeout} ms`;
         throw new Error(`Cannot start MLflow server: ${state}. It printed:\n${server.log}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -65,13 +59,7 @@ export class MlflowServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      Deno.kill(-this.#process.pid, "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    await this.#process.status;
-    await this.#output;
+    await this.#processes[Symbol.asyncDispose]();
   }
 
   async #answers(): Promise<boolean> {
@@ -82,10 +70,6 @@ export class MlflowServer implements AsyncDisposable {
     } catch {
       return false;
     }
-  }
-
-  async #readLog(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#log += text;
   }
 }
 
