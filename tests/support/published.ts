@@ -69,7 +69,9 @@ export class PublishedPackage implements AsyncDisposable {
 
   /** Runs a program of such a project, with no prompt and no import from elsewhere than JSR's stand-in. */
   async run(dir: string, flags: readonly string[], program: string, args: readonly string[] = []): Promise<string> {
-    const given = ["--no-prompt", `--allow-import=${this.host}`];
+    // Deno refuses --allow-import beside -A, which allows it anyway.
+    const all = flags.some((flag) => ["-A", "--allow-all"].includes(flag));
+    const given = ["--no-prompt", ...all ? [] : [`--allow-import=${this.host}`]];
     const { stdout } = await deno(["run", ...flags, ...given, program, ...args], { cwd: dir });
     return stdout;
   }
