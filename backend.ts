@@ -48,6 +48,7 @@ export interface Backend {
 }
 
 let kernelsRegistered = false;
+let starting: Promise<Backend> | undefined;
 
 /**
  * Makes TensorFlow.js compute, and train, in WebAssembly: about thirty times as fast as its plain JavaScript backend.
@@ -70,6 +71,12 @@ let kernelsRegistered = false;
  * release or the backend cannot start
  */
 export async function useFastBackend(tf: TensorFlow): Promise<Backend> {
+  // tfjs fails the first of two starts at once
+  starting ??= start(tf).finally(() => starting = undefined);
+  return await starting;
+}
+
+async function start(tf: TensorFlow): Promise<Backend> {
   if (tf.version_core !== RELEASE) {
     throw cannotStart(
       `TensorFlow.js is release ${tf.version_core}; import it from "npm:@tensorflow/tfjs@${RELEASE}"`,
