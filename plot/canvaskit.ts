@@ -11,5 +11,9 @@ let loading: Promise<CanvasKit> | undefined;
  */
 export function canvasKit(): Promise<CanvasKit> {
   // The package's default export is a function that its own types do not call one.
-  return loading ??= (init as unknown as () => Promise<CanvasKit>)();
+  return loading ??= (init as unknown as () => Promise<CanvasKit>)().catch((error) => {
+    // What was refused now may be allowed later.
+    loading = undefined;
+    throw error;
+  });
 }

@@ -238,7 +238,7 @@ export class SqliteStore implements TrackingStore {
     await this.#db.write(() => {
       this.#checkActiveRun(runId);
       this.#putParams(runId, params);
-      for (const metric of metrics) this.#putMetric(runId, metric);
+      this.#putMetrics(runId, metrics);
       for (const { key, value } of tags) {
         key === RUN_NAME_TAG ? this.#rename(runId, value) : this.#putTag(runId, key, value);
       }
@@ -583,44 +583,50 @@ export class SqliteStore implements TrackingStore {
     );
   }
 
-  #putMetric(runId: string, metric: CheckedMetric): void {
-    const { key, timestamp, step } = metric;
-    const isNan = Number.isNaN(metric.value) ? 1 : 0;
-    const value = isNan ? 0 : Math.max(-INFINITY_IN_SQL, Math.min(INFINITY_IN_SQL, metric.value));
-    this.#db.run(
-      "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-      key,
-      value,
-      timestamp,
-      runId,
-      step,
-      isNan,
-    );
-    this.#db.run(
-      "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, ?, ?, ?) " +
-        "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, " +
-        "step = excluded.step, is_nan = excluded.is_nan WHERE (excluded.step, excluded.timestamp, excluded.value) > " +
-        "(latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
-      key,
-      value,
-      timestamp,
-      step,
-      isNan,
-      runId,
-    );
-    if (metric.modelId !== undefined) {
-      // MLflow's table for a model's metrics has no column for NaN: it reads back as 0 there.
+  #putMetrics(runId: string, metrics: readonly CheckedMetric[]): void {
+    const latest = new Map<string, MetricRow>();
+    for (const metric of metrics) {
+      const row = toMetricRow(metric);
       this.#db.run(
-        "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, " +
-          "experiment_id, run_id) SELECT ?, ?, ?, ?, ?, experiment_id, run_uuid FROM runs WHERE run_uuid = ? ON CONFLICT DO NOTHING",
-        metric.modelId,
-        key,
-        timestamp,
-        step,
-        value,
+        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        row.key,
+        row.value,
+        row.timestamp,
+        runId,
+        row.step,
+        row.isNan,
+      );
+      if (isLater(row, latest.get(row.key))) latest.set(row.key, row);
+      if (metric.modelId !== undefined) this.#putModelMetric(runId, metric.modelId, row);
+    }
+    for (const row of latest.values()) {
+      this.#db.run(
+        "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, ?, ?, ?) " +
+          "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, " +
+          "step = excluded.step, is_nan = excluded.is_nan WHERE (excluded.step, excluded.timestamp, excluded.value) > " +
+          "(latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
+        row.key,
+        row.value,
+        row.timestamp,
+        row.step,
+        row.isNan,
         runId,
       );
     }
+  }
+
+  /** MLflow's table for the metrics of models has no column for NaN, which reads back as 0 from there. */
+  #putModelMetric(runId: string, modelId: string, row: MetricRow): void {
+    this.#db.run(
+      "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, " +
+        "experiment_id, run_id) SELECT ?, ?, ?, ?, ?, experiment_id, run_uuid FROM runs WHERE run_uuid = ? ON CONFLICT DO NOTHING",
+      modelId,
+      row.key,
+      row.timestamp,
+      row.step,
+      row.value,
+      runId,
+    );
   }
 
   #putModelTags(modelId: string, experimentId: number, tags: Readonly<Record<string, string>>): void {
@@ -701,6 +707,26 @@ function toRecord(rows: readonly Record<string, unknown>[]): Record<string, stri
 
 function byRun<T extends Record<string, unknown>>(rows: readonly T[]): Map<unknown, T[]> {
   return Map.groupBy(rows, (row) => row.run_uuid);
+}
+
+/** A value as MLflow's tables hold it. */
+interface MetricRow {
+  readonly key: string;
+  readonly value: number;
+  readonly timestamp: number;
+  readonly step: number;
+  readonly isNan: 0 | 1;
+}
+
+function toMetricRow({ key, value, timestamp, step }: CheckedMetric): MetricRow {
+  if (Number.isNaN(value)) return { key, value: 0, timestamp, step, isNan: 1 };
+  return { key, value: Math.max(-INFINITY_IN_SQL, Math.min(INFINITY_IN_SQL, value)), timestamp, step, isNan: 0 };
+}
+
+/** MLflow's order of "latest": by step, then time, then value. */
+function isLater(row: MetricRow, other: MetricRow | undefined): boolean {
+  if (other === undefined) return true;
+  return (row.step - other.step || row.timestamp - other.timestamp || row.value - other.value) > 0;
 }
 
 function toValue(row: Record<string, unknown>): number {
