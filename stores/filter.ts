@@ -171,8 +171,7 @@ function takeComparator(
 ): { readonly comparator: Comparator; readonly operands: readonly Token[] } | undefined {
   const [first, second, third] = tokens;
   if (first?.kind === "operator") {
-    const comparator = (first.text === "==" ? "=" : first.text === "<>" ? "!=" : first.text) as Comparator;
-    return { comparator, operands: tokens.slice(1) };
+    return { comparator: first.text as Comparator, operands: tokens.slice(1) };
   }
   for (const comparator of ["LIKE", "ILIKE", "IN"] as const) {
     if (is(first, comparator)) return { comparator, operands: tokens.slice(1) };
