@@ -52,7 +52,7 @@ mlflowTest(
     await keepScreenshot(pages, "charts");
     assertEquals(inAll.find((line) => line.metric === metric && line.run === runName), line);
 
-    const overview = await pages.run(experimentId, runId);
+    const overview = await pages.run(experimentId, runId, 1);
     await keepScreenshot(pages, "run");
     assertStringIncludes(overview, "Finished");
     for (const [key, value] of Object.entries(params)) assertStringIncludes(overview, `${key}\n${value}`);

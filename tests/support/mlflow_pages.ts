@@ -6,7 +6,7 @@
  * | experiment list | | the experiment's name is in the text |
  * | run list | `/ID/runs` | the grid (`[role=gridcell]`, `col-id`, `row-index`) has the run's name |
  * | charts of all runs | `/ID/runs?compareRunsMode=CHART` | `.js-plotly-plot` has the points in its `data` |
- * | run, overview | `/ID/runs/RUN` | `About this run`, `Metrics (n)`, `Parameters (n)` |
+ * | run, overview | `/ID/runs/RUN` | `About this run`, `Metrics (n)`, `Parameters (n)`, last `Logged models (n)` |
  * | run, charts | `/ID/runs/RUN/model-metrics` | `.js-plotly-plot` has the points in its `data` |
  * | run, artifacts | `/ID/runs/RUN/artifacts` | the tree has the folder's name; an image has a `naturalWidth` |
  * | logged models | `/ID/models` | the grid has the run's name in `source_run_id`, where its id stood first |
@@ -94,11 +94,12 @@ export class MlflowPages implements AsyncDisposable {
     return await this.#lines(runName, metric);
   }
 
-  /** A run's overview. Returns its text. */
-  async run(experimentId: string, runId: string): Promise<string> {
+  /** A run's overview, with so many logged models, which come last. Returns its text. */
+  async run(experimentId: string, runId: string, loggedModels: number): Promise<string> {
     await this.#goto(`/${experimentId}/runs/${runId}`);
     await this.page.waitForText("About this run");
     await this.page.waitForText("Metrics (");
+    await this.page.waitForText(`Logged models (${loggedModels})`);
     return await this.page.text();
   }
 
