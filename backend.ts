@@ -51,11 +51,16 @@ let kernelsRegistered = false;
 let starting: Promise<Backend> | undefined;
 
 /**
- * Makes TensorFlow.js compute, and train, in WebAssembly: about thirty times as fast as its plain JavaScript backend.
+ * Makes TensorFlow.js compute, and train, in WebAssembly: a small convolutional network trains more than a hundred
+ * times as fast as on the plain JavaScript backend, with the same results but for rounding.
  *
  * Call it before the first tensor is made; calling it again does nothing. Models, optimizers and callbacks need no
  * change. The backend's binary is read from its npm package, which takes the permission to read it:
  * `--allow-read=node_modules`, or the npm cache where the project has no `node_modules`.
+ *
+ * Every usual layer, optimizer and loss trains. Three-dimensional max pooling, and the gradient of three-dimensional
+ * convolutions, run the plain JavaScript kernels. As on TensorFlow.js's other backends, a dilated convolution can be
+ * run but not trained.
  *
  * @example
  * ```ts

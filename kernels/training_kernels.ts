@@ -8,7 +8,7 @@ import { maxPoolGrad } from "./max_pool_grad.ts";
 import { prelu } from "./prelu.ts";
 import { withSafeSamePadding } from "./same_padding.ts";
 import { unsortedSegmentSum } from "./unsorted_segment_sum.ts";
-import type { KernelArguments, KernelConfig, KernelFunction, WindowInfo } from "./wasm_backend.ts";
+import type { KernelArguments, KernelConfig, KernelFunction, WasmBackend, WindowInfo } from "./wasm_backend.ts";
 import { WasmOps } from "./wasm_ops.ts";
 
 /** What the kernels need of TensorFlow.js: its registry of kernels and its window arithmetic. */
@@ -25,121 +25,90 @@ export interface KernelRegistry {
   };
 }
 
+/** Makes a kernel; it may call the backend's own, where there is one. */
+type KernelMaker = (stock: KernelFunction) => KernelFunction;
+
 /**
  * Registers, for the wasm backend, the kernels that training needs and that the backend lacks or gets wrong.
  * The backend's package must have been imported; whether the backend has started does not matter.
  */
 export function registerTrainingKernels(tf: KernelRegistry): void {
-  const { computePool2DInfo } = tf.backend_util;
+  for (const [kernelName, make] of Object.entries(kernelMakers(tf))) {
+    const stock = tf.getKernel(kernelName, "wasm");
+    if (stock !== undefined) tf.unregisterKernel(kernelName, "wasm"); // else tfjs warns of a second registration
+    const kernelFunc = make(stock?.kernelFunc ?? (() => missing(kernelName)));
+    // the stock's setup stays: it binds the function that ours may call, whenever the backend starts
+    tf.registerKernel({ ...stock, kernelName, backendName: "wasm", kernelFunc });
+  }
+}
+
+function kernelMakers(tf: KernelRegistry): Record<string, KernelMaker> {
   const found = new Map<string, KernelFunction>();
-  const kernel = (kernelName: string): KernelFunction => {
-    const known = found.get(kernelName) ?? tf.getKernel(kernelName, "wasm")!.kernelFunc;
-    found.set(kernelName, known);
-    return known;
+  const lookup = (kernelName: string): KernelFunction => {
+    const kernel = found.get(kernelName) ?? tf.getKernel(kernelName, "wasm")?.kernelFunc ?? missing(kernelName);
+    found.set(kernelName, kernel);
+    return kernel;
+  };
+  const opsOf = (backend: WasmBackend) => new WasmOps(lookup, backend);
+  const { full, depthwise, pool } = windowsOf(tf);
+  const cpu = (kernelName: string): KernelMaker => (stock) => {
+    const kernel = tf.getKernel(kernelName, "cpu");
+    return kernel === undefined ? stock : onWasmHeap(kernel.kernelFunc, tf.buffer);
   };
 
-  replace(tf, "BatchMatMul", (stock) => (args) => batchMatMul(new WasmOps(kernel, args.backend), stock!, args));
+  return {
+    // gradients that tfjs-wasm lacks
+    Conv2DBackpropFilter: () => ({ inputs: { x, dy }, backend, attrs }) =>
+      conv2dBackpropFilter(opsOf(backend), x, dy, full(x.shape, attrs.filterShape, attrs)),
+    DepthwiseConv2dNativeBackpropFilter: () => ({ inputs: { x, dy }, backend, attrs }) =>
+      depthwiseConv2dBackpropFilter(backend, x, dy, depthwise(x.shape, attrs.filterShape, attrs)),
+    DepthwiseConv2dNativeBackpropInput: () => ({ inputs: { dy, filter }, backend, attrs }) =>
+      depthwiseConv2dBackpropInput(opsOf(backend), dy, filter, depthwise(attrs.inputShape, filter.shape, attrs)),
+    UnsortedSegmentSum: () => ({ inputs: { x, segmentIds }, backend, attrs }) =>
+      unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),
 
-  replace(tf, "ClipByValue", (stock) => (args) => clipByValue(new WasmOps(kernel, args.backend), stock!, args));
+    // slow in tfjs-wasm
+    BatchMatMul: (stock) => (kernelArguments) => batchMatMul(opsOf(kernelArguments.backend), stock, kernelArguments),
+    Conv2DBackpropInput: () => ({ inputs: { dy, filter }, backend, attrs }) =>
+      conv2dBackpropInput(opsOf(backend), dy, filter, full(attrs.inputShape, filter.shape, attrs)),
 
-  replace(tf, "Conv2DBackpropFilter", () => ({ inputs: { x, dy }, backend, attrs }) => {
-    const info = convolution(tf, x.shape, attrs.filterShape, attrs, "full");
-    return conv2dBackpropFilter(new WasmOps(kernel, backend), x, dy, info);
-  });
-
-  replace(tf, "Conv2DBackpropInput", () => ({ inputs: { dy, filter }, backend, attrs }) => {
-    const info = convolution(tf, attrs.inputShape, filter.shape, attrs, "full");
-    return conv2dBackpropInput(new WasmOps(kernel, backend), dy, filter, info);
-  });
-
-  replace(tf, "DepthwiseConv2dNativeBackpropFilter", () => ({ inputs: { x, dy }, backend, attrs }) => {
-    const info = convolution(tf, x.shape, attrs.filterShape, attrs, "depthwise");
-    return depthwiseConv2dBackpropFilter(backend, x, dy, info);
-  });
-
-  replace(tf, "DepthwiseConv2dNativeBackpropInput", () => ({ inputs: { dy, filter }, backend, attrs }) => {
-    const info = convolution(tf, attrs.inputShape, filter.shape, attrs, "depthwise");
-    return depthwiseConv2dBackpropInput(new WasmOps(kernel, backend), dy, filter, info);
-  });
-
-  replace(tf, "MaxPoolGrad", () => ({ inputs: { input, dy }, backend, attrs }) => {
-    const { filterSize, strides, pad, dimRoundingMode } = attrs;
-    return maxPoolGrad(
-      backend,
-      input,
-      dy,
-      computePool2DInfo(input.shape, filterSize, strides, 1, pad, dimRoundingMode),
-    );
-  });
-
-  replace(tf, "Prelu", (stock) => (args) => prelu(new WasmOps(kernel, args.backend), stock!, args));
-
-  replace(tf, "UnsortedSegmentSum", () => ({ inputs: { x, segmentIds }, backend, attrs }) => {
-    return unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments);
-  });
-
-  for (const kernelName of ["Conv2D", "FusedConv2D"]) {
-    replace(
-      tf,
-      kernelName,
-      (stock) =>
-        withSafeSamePadding(
-          stock!,
-          (inputShape, filterShape, attrs) => convolution(tf, inputShape, filterShape, attrs, "full"),
-        ),
-    );
-  }
-  for (const kernelName of ["DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
-    replace(
-      tf,
-      kernelName,
-      (stock) =>
-        withSafeSamePadding(
-          stock!,
-          (inputShape, filterShape, attrs) => convolution(tf, inputShape, filterShape, attrs, "depthwise"),
-        ),
-    );
-  }
-
-  // wrong in tfjs-wasm: negative inputs of the pools, and the convolution's gradient altogether
-  for (const kernelName of ["MaxPool3D", "MaxPool3DGrad", "Conv3DBackpropInputV2"]) {
-    const onCpu = tf.getKernel(kernelName, "cpu");
-    if (onCpu !== undefined) replace(tf, kernelName, () => onWasmHeap(onCpu.kernelFunc, tf.buffer));
-  }
+    // wrong in tfjs-wasm, each for the inputs that its file tells
+    ClipByValue: (stock) => (kernelArguments) => clipByValue(opsOf(kernelArguments.backend), stock, kernelArguments),
+    Conv2D: (stock) => withSafeSamePadding(stock, full),
+    FusedConv2D: (stock) => withSafeSamePadding(stock, full),
+    DepthwiseConv2dNative: (stock) => withSafeSamePadding(stock, depthwise),
+    FusedDepthwiseConv2D: (stock) => withSafeSamePadding(stock, depthwise),
+    MaxPoolGrad: () => ({ inputs: { input, dy }, backend, attrs }) =>
+      maxPoolGrad(backend, input, dy, pool(input.shape, attrs)),
+    Prelu: (stock) => (kernelArguments) => prelu(opsOf(kernelArguments.backend), stock, kernelArguments),
+    // negative inputs of the pools, and the convolution's gradient altogether; too rare for kernels of our own
+    MaxPool3D: cpu("MaxPool3D"),
+    MaxPool3DGrad: cpu("MaxPool3DGrad"),
+    Conv3DBackpropInputV2: cpu("Conv3DBackpropInputV2"),
+  };
 }
 
-function convolution(
-  tf: KernelRegistry,
-  inputShape: number[],
-  filterShape: number[],
-  attrs: KernelArguments["attrs"],
-  kind: "full" | "depthwise",
-): WindowInfo {
-  const { strides, pad, dimRoundingMode, dataFormat = "NHWC" } = attrs;
-  const dilations = attrs.dilations ?? 1; // layers hand over null
-  if (dataFormat !== "NHWC") {
-    throw new Error(`Cannot convolve on the wasm backend: data format is ${dataFormat}, NHWC is wanted`);
-  }
-  const depthwise = kind === "depthwise";
-  return tf.backend_util.computeConv2DInfo(
-    inputShape,
-    filterShape,
-    strides,
-    dilations,
-    pad,
-    dimRoundingMode,
-    depthwise,
-  );
+function missing(kernelName: string): never {
+  throw new Error(`Cannot run ${kernelName} on the wasm backend: no such kernel is registered`);
 }
 
-/** Puts a kernel in the place of the backend's own, whose function `make` gets, if there is one. */
-function replace(
-  tf: KernelRegistry,
-  kernelName: string,
-  make: (stock: KernelFunction | undefined) => KernelFunction,
-): void {
-  const stock = tf.getKernel(kernelName, "wasm");
-  if (stock !== undefined) tf.unregisterKernel(kernelName, "wasm"); // else tfjs warns of a second registration
-  // the stock's setup stays: it binds the function that ours may call, whenever the backend starts
-  tf.registerKernel({ ...stock, kernelName, backendName: "wasm", kernelFunc: make(stock?.kernelFunc) });
+/** Places the windows of convolutions and pools from shapes and a kernel's attributes. */
+function windowsOf({ backend_util: { computeConv2DInfo, computePool2DInfo } }: KernelRegistry) {
+  type Attributes = KernelArguments["attrs"];
+  const convolution = (inputShape: number[], filterShape: number[], attrs: Attributes, depthwise: boolean) => {
+    const { strides, pad, dimRoundingMode, dataFormat = "NHWC" } = attrs;
+    if (dataFormat !== "NHWC") {
+      throw new Error(`Cannot convolve on the wasm backend: data format is ${dataFormat}, NHWC is wanted`);
+    }
+    const dilations = attrs.dilations ?? 1; // layers hand over null
+    return computeConv2DInfo(inputShape, filterShape, strides, dilations, pad, dimRoundingMode, depthwise);
+  };
+  return {
+    full: (inputShape: number[], filterShape: number[], attrs: Attributes): WindowInfo =>
+      convolution(inputShape, filterShape, attrs, false),
+    depthwise: (inputShape: number[], filterShape: number[], attrs: Attributes): WindowInfo =>
+      convolution(inputShape, filterShape, attrs, true),
+    pool: (inputShape: number[], { filterSize, strides, pad, dimRoundingMode }: Attributes): WindowInfo =>
+      computePool2DInfo(inputShape, filterSize, strides, 1, pad, dimRoundingMode),
+  };
 }

@@ -220,6 +220,15 @@ testTraining("of sequences", [
     "bidirectional",
     () => layers.bidirectional({ layer: layers.lstm({ units: 3 }) as tf.RNN, mergeMode: "concat" }),
   ),
+  {
+    ...on(
+      [6],
+      "bidirectional with a mask",
+      () => layers.embedding({ inputDim: 5, outputDim: 3, maskZero: true }),
+      () => layers.bidirectional({ layer: layers.gru({ units: 3 }) as tf.RNN, mergeMode: "sum" }),
+    ),
+    wholeNumbers: true,
+  },
   on(sequence, "timeDistributed", () => layers.timeDistributed({ layer: layers.dense({ units: 3 }) })),
   on([3, 5, 5, 2], "convLstm2d", () => layers.convLstm2d({ filters: 2, kernelSize: 3 })),
   { ...on([6], "embedding", () => layers.embedding({ inputDim: 5, outputDim: 3 })), wholeNumbers: true },
