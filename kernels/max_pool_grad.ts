@@ -18,7 +18,7 @@ export function maxPoolGrad(backend: WasmBackend, x: TensorInfo, dy: TensorInfo,
   return dx;
 }
 
-/** Whether windows are 2x2, wholly inside the image, and do not overlap: the usual pool, in half the time. */
+/** Whether windows are 2x2, wholly inside the image, and do not overlap: the usual pool, in less than half the time. */
 function isTwoByTwo(info: WindowInfo): boolean {
   const { padInfo: pad, filterHeight, filterWidth, strideHeight, strideWidth } = info;
   return filterHeight === 2 && filterWidth === 2 && strideHeight >= 2 && strideWidth >= 2 &&
