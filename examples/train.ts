@@ -136,7 +136,7 @@ async function predict(
   return { labels, predictions, pictures };
 }
 
-function filesAsCsv(files: readonly mlflow.DatasetFile[]): string {
+function filesAsCsv(files: readonly mlflow.ImageFile[]): string {
   const quoted = (value: string | number) =>
     /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
   const rows = files.map(({ path, className, split, bytes, width, height, sha256 }) =>
