@@ -19,8 +19,10 @@ export async function canvasDecode(bytes: Uint8Array, header: ImageHeader, wants
   // The engine premultiplies, which loses the colours of pixels that are nearly transparent: they are read from a
   // copy without alpha.
   const plain = webpWithoutAlpha(file);
-  const raster = opaque(engine, plain ?? file, header);
-  if (!plain || !wantsAlpha) return toChannels(raster, plain ? 3 : wantsAlpha ? 4 : 3);
+  if (!plain) return toChannels(opaque(engine, file, header), wantsAlpha ? 4 : 3);
+  if (plain.keepsValues) return pixels(engine, plain.bytes, header);
+  const raster = opaque(engine, plain.bytes, header);
+  if (!wantsAlpha) return toChannels(raster, 3);
   const alpha = pixels(engine, file, header).data;
   for (let i = 3; i < alpha.length; i += 4) raster.data[i] = alpha[i];
   return raster;

@@ -52,25 +52,33 @@ export function webpHeader(bytes: Uint8Array): ImageHeader {
   return { format: "WebP", ...size, ...orientation };
 }
 
+/** A WebP made to look as if it had no alpha. */
+export interface WithoutAlpha {
+  readonly bytes: Uint8Array;
+  /** Whether a decoder gives the alpha values all the same: those of lossless data. */
+  readonly keepsValues: boolean;
+}
+
 /**
  * A copy of the file that claims to have no alpha, so that a decoder which premultiplies leaves the colours of
  * transparent pixels as they are; `undefined` where the file has none.
  */
-export function webpWithoutAlpha(bytes: Uint8Array): Uint8Array | undefined {
+export function webpWithoutAlpha(bytes: Uint8Array): WithoutAlpha | undefined {
   const copy = bytes.slice();
   let changed = false;
+  let keepsValues = false;
   for (const { name, at } of chunks(new ByteReader(copy, "WebP"))) {
     if (name === "VP8X" && copy[at] & 0x10) {
       copy[at] &= ~0x10;
       changed = true;
     } else if (name === "VP8L" && copy[at + 4] & 0x10) {
       copy[at + 4] &= ~0x10;
-      changed = true;
+      changed = keepsValues = true;
     } else if (name === "ALPH") {
       // A chunk of an unknown name is skipped.
       copy.set([0x78, 0x78, 0x78, 0x78], at - 8);
       changed = true;
     }
   }
-  return changed ? copy : undefined;
+  return changed ? { bytes: copy, keepsValues } : undefined;
 }
