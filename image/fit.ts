@@ -38,15 +38,17 @@ function cropped(image: Raster, height: number, width: number): Raster {
   return { width: w, height: h, channels, data };
 }
 
-/** As `tf.image.resize_with_pad`. */
+/** As `tf.image.resize_with_pad`, in its float32: where that falls short of the target by a pixel, so does this. */
 function padded(image: Raster, height: number, width: number, interpolation: Interpolation): Image {
-  const ratio = Math.max(image.width / width, image.height / height);
-  const h = Math.floor(image.height / ratio);
-  const w = Math.floor(image.width / ratio);
-  const inner = resize(image, Math.max(1, h), Math.max(1, w), interpolation);
+  const { fround } = Math;
+  const ratio = Math.max(fround(image.width / width), fround(image.height / height));
+  const exactHeight = fround(image.height / ratio);
+  const exactWidth = fround(image.width / ratio);
+  // TensorFlow fails where a side would vanish.
+  const inner = resize(image, Math.max(1, Math.floor(exactHeight)), Math.max(1, Math.floor(exactWidth)), interpolation);
   if (inner.height === height && inner.width === width) return inner;
-  const top = Math.max(0, Math.floor((height - image.height / ratio) / 2));
-  const left = Math.max(0, Math.floor((width - image.width / ratio) / 2));
+  const top = Math.min(height - inner.height, Math.max(0, Math.floor((height - exactHeight) / 2)));
+  const left = Math.min(width - inner.width, Math.max(0, Math.floor((width - exactWidth) / 2)));
   const { channels } = image;
   const length = height * width * channels;
   const data = inner.data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);

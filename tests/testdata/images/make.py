@@ -313,6 +313,7 @@ for h, w in ((16, 16), (20, 9), (50, 31)):
         ).numpy()
         resized[f"{key} {h}x{w}"] = [round(float(v), 3) for v in values.astype(np.float64).ravel()[:: 1 if h < 20 else 7]]
 # A large one: there float32 positions matter.
+save("strip.png", scene(101, 3))
 big = np.tile(scene(101, 3), (1, 40, 1))
 values = tf.image.resize(big, (2, 333)).numpy()
 resized["big"] = [round(float(v), 3) for v in values.astype(np.float64).ravel()]
