@@ -25,7 +25,7 @@ export function buildModel(tf: typeof TF, options: ModelOptions): TF.Sequential 
     model.add(
       tf.layers.conv2d({
         filters,
-        kernelSize: 3,
+        kernelSize: 5,
         padding: "same",
         activation: "relu",
         kernelInitializer: kernelInitializer(),
@@ -35,8 +35,9 @@ export function buildModel(tf: typeof TF, options: ModelOptions): TF.Sequential 
     side = Math.floor(side / 2);
   }
   model.add(tf.layers.flatten());
-  model.add(tf.layers.dropout({ rate: 0.25, seed: next++ }));
-  model.add(tf.layers.dense({ units: 64, activation: "relu", kernelInitializer: kernelInitializer() }));
+  model.add(tf.layers.dropout({ rate: 0.5, seed: next++ }));
+  model.add(tf.layers.dense({ units: 128, activation: "relu", kernelInitializer: kernelInitializer() }));
+  model.add(tf.layers.dropout({ rate: 0.3, seed: next++ }));
   model.add(tf.layers.dense({ units: classes, activation: "softmax", kernelInitializer: kernelInitializer() }));
   model.compile({
     optimizer: tf.train.adam(learningRate),

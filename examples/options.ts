@@ -32,14 +32,20 @@ export const USAGE = `Trains an image classifier and tracks it with MLflow.
   --limit N               images of each class at most                      (300 for digits, else all)
   --help                  this text`;
 
+/** In what the examples differ. */
+export interface Defaults {
+  /** @default {8} */
+  readonly epochs?: number;
+}
+
 /**
  * Reads the options; undefined where help is asked for. A bad option ends the program with a message and exit code 2.
  *
  * @param program the name that the message begins with
  */
-export function readOptions(program: string, args: readonly string[]): Options | undefined {
+export function readOptions(program: string, args: readonly string[], defaults: Defaults = {}): Options | undefined {
   try {
-    return parse(args);
+    return parse(args, defaults);
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;
     console.error(`${program}: ${error.message}\n\n${USAGE}`);
@@ -49,7 +55,7 @@ export function readOptions(program: string, args: readonly string[]): Options |
 
 class OptionError extends Error {}
 
-function parse(args: readonly string[]): Options | undefined {
+function parse(args: readonly string[], defaults: Defaults): Options | undefined {
   const { values } = parsed(args);
   if (values.help) return undefined;
   const number = (
@@ -75,7 +81,7 @@ function parse(args: readonly string[]): Options | undefined {
     experiment: values.experiment,
     runName: values["run-name"],
     trackingUri: values["tracking-uri"],
-    epochs: count("epochs") ?? 8,
+    epochs: count("epochs") ?? defaults.epochs ?? 8,
     imageSize: number("image-size", (value) => Number.isInteger(value) && value >= 8, "a whole number of at least 8"),
     batchSize: count("batch-size") ?? 32,
     learningRate: number("learning-rate", (value) => value > 0 && value < Infinity, "a number above 0") ?? 0.001,

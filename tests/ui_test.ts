@@ -4,9 +4,13 @@
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { MlflowClient } from "../client.ts";
 import { missingChromium } from "./support/chromium.ts";
+import { deno } from "./support/deno.ts";
 import { type Mlflow, mlflowTest } from "./support/mlflow.ts";
 import { MlflowPages } from "./support/mlflow_pages.ts";
+
+const ROOT = Deno.realPathSync(new URL("..", import.meta.url));
 
 /** What a training left in the database of its folder. */
 interface Training {
@@ -95,43 +99,30 @@ async function keepScreenshot(pages: MlflowPages, name: string): Promise<void> {
   await pages.page.screenshot(join(folder, `${name}.png`));
 }
 
-/** Writes a training into `mlflow.db` of the test's folder. */
-async function writeTraining(mlflow: Mlflow): Promise<Training> {
-  const known = {
-    experimentName: "digits",
-    runName: "first-training",
-    modelName: "model",
-    metrics: { accuracy: [0.5, 0.75, 0.875], loss: [1.5, 0.5, 0.25], val_accuracy: [0.5, 0.625, 0.75] },
-    params: { epochs: "3", batch_size: "32" },
-    image: { path: "plots/loss.png", width: 640, height: 480 },
+/** Writes a training into `mlflow.db` of the test's folder: the first example, cut short. */
+async function writeTraining({ dir }: Mlflow): Promise<Training> {
+  const runName = "first-training";
+  const args = ["--epochs", "3", "--limit", "60", "--run-name", runName];
+  await deno(["run", "-A", "--config", join(ROOT, "deno.json"), join(ROOT, "examples/train.ts"), ...args], {
+    cwd: dir,
+  });
+  const client = new MlflowClient(`sqlite:///${join(dir, "mlflow.db")}`);
+  const experiment = await client.getExperimentByName("digits");
+  assert(experiment, "the example made no experiment");
+  const { experimentId, name: experimentName } = experiment;
+  const [{ info, data, outputs }] = await client.searchRuns({ experimentIds: [experimentId] }).toArray();
+  const history = async (key: string) => (await client.getMetricHistory(info.runId, key)).map(({ value }) => value);
+  return {
+    experimentId,
+    experimentName,
+    runId: info.runId,
+    runName,
+    modelId: outputs.modelOutputs[0].modelId,
+    modelName: "classifier",
+    metrics: { accuracy: await history("accuracy"), loss: await history("loss"), val_loss: await history("val_loss") },
+    params: { epochs: data.params.epochs, batch_size: data.params.batch_size },
+    image: { path: "plots/accuracy.png", width: 1600, height: 1000 },
     text: { path: "model_summary.txt", includes: "Layer (type)" },
-    mlmodel: "tfjs_version: 4.22.0",
+    mlmodel: "tensorflowjs:",
   };
-  const ids = await mlflow.python<Pick<Training, "experimentId" | "runId" | "modelId">>(
-    `
-    import mlflow, os
-    from mlflow import MlflowClient
-    from mlflow.entities import LoggedModelOutput
-    from PIL import Image
-
-    mlflow.set_experiment(args["experimentName"])
-    with mlflow.start_run(run_name=args["runName"]) as run:
-        mlflow.log_params(args["params"])
-        for step in range(len(args["metrics"]["loss"])):
-            mlflow.log_metrics({key: values[step] for key, values in args["metrics"].items()}, step=step)
-        mlflow.log_image(Image.new("RGB", (args["image"]["width"], args["image"]["height"]), "teal"), args["image"]["path"])
-        mlflow.log_text(args["text"]["includes"], args["text"]["path"])
-        model = mlflow.initialize_logged_model(name=args["modelName"], source_run_id=run.info.run_id)
-        os.mkdir("model")
-        with open("model/MLmodel", "w") as file:
-            file.write("flavors:\\n  tensorflowjs:\\n    " + args["mlmodel"] + "\\n")
-        client = MlflowClient()
-        client.log_model_artifacts(model.model_id, "model")
-        mlflow.finalize_logged_model(model.model_id, "READY")
-        client.log_outputs(run.info.run_id, models=[LoggedModelOutput(model_id=model.model_id, step=0)])
-    result = {"experimentId": run.info.experiment_id, "runId": run.info.run_id, "modelId": model.model_id}
-    `,
-    known,
-  );
-  return { ...known, ...ids };
 }
