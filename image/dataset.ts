@@ -17,6 +17,7 @@ import { type DatasetSettings, datasetSettings } from "./settings.ts";
 /** Below both, starting workers takes longer than they save. */
 const SMALL_FILES = 200;
 const SMALL_BYTES = 16_000_000;
+const MOST_WORKERS = 8;
 
 interface Loaded extends Omit<LoadedFile, "data"> {
   readonly listed: ListedFile;
@@ -38,8 +39,8 @@ export async function makeDatasets<T, D extends object>(
       `Cannot label images of ${classes} ${classes === 1 ? "class" : "classes"} with labelMode "binary": 2 are wanted`,
     );
   }
-  const small = listed.length < SMALL_FILES && listed.reduce((sum, { bytes }) => sum + bytes, 0) < SMALL_BYTES;
-  const pool = new DecodePool(settings.decode, small ? 0 : Math.min(settings.workers, listed.length));
+  const workers = Math.min(settings.workers ?? worthwhileWorkers(listed), listed.length);
+  const pool = new DecodePool(settings.decode, workers);
   const { loaded, skipped } = await loadAll(pool, directory, listed, settings).finally(() => pool.close());
 
   const order = loaded.map((_, i) => i);
@@ -82,6 +83,14 @@ export async function makeDatasets<T, D extends object>(
     })),
     skipped,
   };
+}
+
+function worthwhileWorkers(listed: readonly ListedFile[]): number {
+  const bytes = listed.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (listed.length < SMALL_FILES && bytes < SMALL_BYTES) return 0;
+  const processors = navigator.hardwareConcurrency;
+  // One worker would only take this thread's place.
+  return processors === 1 ? 0 : Math.min(processors, MOST_WORKERS);
 }
 
 async function loadAll(

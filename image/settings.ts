@@ -15,7 +15,8 @@ export interface DatasetSettings {
   readonly onError: "throw" | "skip";
   readonly limit: number;
   readonly cacheBytes: number;
-  readonly workers: number;
+  /** `undefined`: as many as are worth it. */
+  readonly workers: number | undefined;
   readonly decode: DecodeSettings & { readonly size: readonly [height: number, width: number] };
 }
 
@@ -66,7 +67,6 @@ export function datasetSettings(options: ImageDatasetOptions): DatasetSettings {
       `Cannot shuffle images: seed must be a whole number from 0 to 4,294,967,295, received ${show(seed)}`,
     );
   }
-  const workers = options.workers ?? Math.min(8, navigator.hardwareConcurrency);
   return {
     labels,
     labelMode: labels === null ? null : oneOf(
@@ -83,7 +83,7 @@ export function datasetSettings(options: ImageDatasetOptions): DatasetSettings {
     onError: oneOf("onError", options.onError ?? "throw", ["throw", "skip"]),
     limit: options.limit === Infinity ? Infinity : whole("limit", options.limit ?? Number.MAX_SAFE_INTEGER, 1),
     cacheBytes: atLeast("cacheBytes", options.cacheBytes ?? 2 ** 30, 0),
-    workers: whole("workers", workers, 0),
+    workers: options.workers === undefined ? undefined : whole("workers", options.workers, 0),
     decode: decodeSettings(options, checkedSize(options.imageSize ?? [256, 256])),
   };
 }

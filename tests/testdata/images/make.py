@@ -318,6 +318,51 @@ big = np.tile(scene(101, 3), (1, 40, 1))
 values = tf.image.resize(big, (2, 333)).numpy()
 resized["big"] = [round(float(v), 3) for v in values.astype(np.float64).ravel()]
 
+# --- a folder of classes, by Keras
+import keras
+
+FLOWERS = os.path.join(HERE, "flowers")
+random = np.random.RandomState(7)
+for path in (
+    "daisy/10.png daisy/2.PNG daisy/B.gif daisy/a.bmp daisy/more/1.png daisy/more-1/x.png daisy/more/deep/z.png "
+    "Rose/1.png Rose/2.png Rose/3.png Rose/4.png "
+    "tulip/1.png tulip/2.png tulip/3.png tulip/4.png tulip/5.png tulip/6.png tulip/7.png"
+).split():
+    file = os.path.join(FLOWERS, path)
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    shape = (int(random.randint(8, 14)), int(random.randint(8, 14)), 3)
+    base = random.randint(0, 256, 3)
+    array = np.clip(base + random.randint(-40, 41, shape), 0, 255).astype(np.uint8)
+    image = Image.fromarray(array)
+    (image.quantize(16) if path.endswith("gif") else image).save(file)
+for path in ("daisy/.DS_Store", "daisy/Thumbs.db", "daisy/notes.txt", "readme.txt", ".hidden/1.png"):
+    file = os.path.join(FLOWERS, path)
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w") as out:
+        out.write("no image\n")
+keras_says = {}
+for name, options in {
+    "seed 42": {"seed": 42},
+    "seed 7, one-hot, two classes": {"seed": 7, "label_mode": "categorical", "class_names": ["tulip", "daisy"]},
+    "not shuffled": {"shuffle": False},
+}.items():
+    train, validation = keras.utils.image_dataset_from_directory(
+        FLOWERS, image_size=(6, 5), batch_size=4, validation_split=0.3, subset="both", verbose=False, **options
+    )
+    relative = lambda paths: [os.path.relpath(p, FLOWERS) for p in paths]
+    keras_says[name] = {
+        "classNames": train.class_names,
+        "train": sorted(relative(train.file_paths)),
+        "validation": relative(validation.file_paths),
+        "batches": [
+            {
+                "xs": [round(float(v), 3) for v in xs.numpy().astype(np.float64).ravel()],
+                "ys": ys.numpy().astype(int).tolist(),
+            }
+            for xs, ys in validation
+        ],
+    }
+
 # --- shuffling, by NumPy
 shuffles = {}
 for seed in (0, 42, 1337, 4294967295):
@@ -327,5 +372,5 @@ for seed in (0, 42, 1337, 4294967295):
         shuffles[f"{seed} {n}"] = order if n <= 10 else sha(np.array(order, dtype="<u4"))
 
 with open(os.path.join(HERE, "expected.json"), "w") as file:
-    json.dump({"files": expected, "resized": resized, "shuffles": shuffles}, file, indent=0)
+    json.dump({"files": expected, "resized": resized, "shuffles": shuffles, "keras": keras_says}, file, indent=0)
     file.write("\n")
