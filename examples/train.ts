@@ -31,15 +31,15 @@ export async function train(options: Options): Promise<void> {
   const backend = await mlflow.useFastBackend(tf);
   const { epochs, batchSize, learningRate, validationSplit, seed } = options;
   const size = options.imageSize ?? (options.data === undefined ? 28 : 64);
-  const data = await mlflow.imageDatasetFromDirectory(tf, directory, {
+  const colorMode = options.data === undefined ? "grayscale" : "rgb";
+  const { train, validation, classNames, files } = await mlflow.imageDatasetFromDirectory(tf, directory, {
     imageSize: [size, size],
-    colorMode: options.data === undefined ? "grayscale" : "rgb",
+    colorMode,
     batchSize,
     validationSplit,
     seed,
     limit: options.limit ?? (options.data === undefined ? DIGITS_PER_CLASS : undefined),
   });
-  const { train, validation, classNames, files } = data;
   const trained = files.filter(({ split }) => split === "train").length;
   const count = (value: number) => value.toLocaleString("en");
   console.log(
@@ -51,7 +51,7 @@ export async function train(options: Options): Promise<void> {
   const start = performance.now();
   await mlflow.setExperiment(options.experiment ?? name);
   await mlflow.withRun({ runName: options.runName }, async (run) => {
-    await run.logParams({
+    const params = {
       epochs,
       img_height: size,
       img_width: size,
@@ -62,13 +62,14 @@ export async function train(options: Options): Promise<void> {
       validation_split: validationSplit,
       num_images: files.length,
       num_classes: classNames.length,
-    });
-    await run.logDict({ ...options, data: directory, image_size: [size, size] }, "config.yaml");
+    };
+    await run.logParams(params);
+    await run.logDict({ ...params, data: directory, color_mode: colorMode }, "config.yaml");
     await run.logDict(classNames, "class_names.json");
     await run.logText(filesAsCsv(files), "data/files.csv");
     if (import.meta.filename !== undefined) await run.logArtifact(import.meta.filename, "code");
 
-    const channels = options.data === undefined ? 1 : 3;
+    const channels = colorMode === "grayscale" ? 1 : 3;
     const model = buildModel(tf, { size, channels, classes: classNames.length, learningRate, seed });
     const history = await model.fitDataset(train, {
       epochs,

@@ -14,7 +14,7 @@ export interface ExampleCommand {
 export function exampleCommands(readme: string): ExampleCommand[] {
   const lines = readme.replaceAll(/\\\r?\n\s*/g, "").split(/\r?\n/);
   return lines.flatMap((line) => {
-    const command = line.match(/^\s*(?:\$ |> )?deno run (.*)$/)?.[1];
+    const command = line.match(/^\s*(?:\$ |> )?(?:npx -y )?deno run (.*)$/)?.[1];
     if (command === undefined) return [];
     const words = shellWords(command);
     const at = words.findIndex((word) => /^(\.\/)?examples\/.+\.ts$/.test(word));
