@@ -43,6 +43,15 @@ export async function makeDatasets<T, D extends object>(
   const pool = new DecodePool(settings.decode, workers);
   const { loaded, skipped } = await loadAll(pool, directory, listed, settings).finally(() => pool.close());
 
+  const found = new Set(loaded.map(({ listed }) => listed.label));
+  const bare = classNames.filter((_, label) => !found.has(label));
+  if (bare.length > 0) {
+    throw new Error(
+      `Cannot read images from ${JSON.stringify(directory)}: no image of the class ` +
+        `${bare.map((name) => JSON.stringify(name)).join(", ")} could be read (${skipped.length} files skipped)`,
+    );
+  }
+
   const order = loaded.map((_, i) => i);
   if (settings.shuffle) new RandomState(settings.seed).shuffle(order);
   const validationCount = Math.floor(order.length * (settings.validationSplit ?? 0));
