@@ -69,7 +69,7 @@ for (const [name, options] of KERAS) {
     assertEquals([train.size, validation.size], [Math.ceil(keras.train.length / 4), keras.batches.length]);
     const values = await pass(validation);
     assertEquals(values.ys, keras.batches.flatMap(({ ys }) => ys.flat()));
-    const reference = keras.batches.flatMap(({ xs }) => xs);
+    const reference = keras.batches.flatMap(({ xs }) => [...new Float32Array(Uint8Array.fromBase64(xs).buffer)]);
     assertEquals(values.xs.length, reference.length);
     for (const [i, value] of reference.entries()) assert(Math.abs(values.xs[i] - value) <= 1e-3, `value ${i}`);
   });

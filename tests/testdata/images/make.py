@@ -3,6 +3,7 @@
     python make.py          # with pillow, numpy and tensorflow installed
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -43,6 +44,11 @@ def alpha(w=W, h=H):
 RGB = scene()
 RGBA = np.dstack([RGB, alpha()])
 GRAY = np.array(Image.fromarray(RGB).convert("L"))
+
+
+def floats(array):
+    """float32 values as base64."""
+    return base64.b64encode(np.asarray(array).astype("<f4").tobytes()).decode()
 
 
 def sha(array):
@@ -301,8 +307,8 @@ small = {}
 resized = {}
 for method in ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"):
     for h, w in ((8, 6), (41, 50), (29, 10), (1, 1)):
-        values = tf.image.resize(RGB, (h, w), method=method).numpy().astype(np.float64)
-        resized[f"{method} {h}x{w}"] = [round(float(v), 3) for v in values.ravel()[:: 1 if h < 29 else 23]]
+        values = tf.image.resize(RGB, (h, w), method=method).numpy()
+        resized[f"{method} {h}x{w}"] = floats(values.ravel()[:: 1 if h < 29 else 23])
 from keras.src.utils.image_dataset_utils import _load_image_tf
 
 for h, w in ((16, 16), (20, 9), (50, 31)):
@@ -311,12 +317,12 @@ for h, w in ((16, 16), (20, 9), (50, 31)):
             os.path.join(HERE, "rgb.png"), (h, w), 3, "bilinear", "channels_last",
             crop_to_aspect_ratio=key == "crop", pad_to_aspect_ratio=key == "pad",
         ).numpy()
-        resized[f"{key} {h}x{w}"] = [round(float(v), 3) for v in values.astype(np.float64).ravel()[:: 1 if h < 20 else 7]]
+        resized[f"{key} {h}x{w}"] = floats(values.ravel()[:: 1 if h < 20 else 7])
 # A large one: there float32 positions matter.
 save("strip.png", scene(101, 3))
 big = np.tile(scene(101, 3), (1, 40, 1))
 values = tf.image.resize(big, (2, 333)).numpy()
-resized["big"] = [round(float(v), 3) for v in values.astype(np.float64).ravel()]
+resized["big"] = floats(values)
 
 # --- a folder of classes, by Keras
 import keras
@@ -355,10 +361,7 @@ for name, options in {
         "train": sorted(relative(train.file_paths)),
         "validation": relative(validation.file_paths),
         "batches": [
-            {
-                "xs": [round(float(v), 3) for v in xs.numpy().astype(np.float64).ravel()],
-                "ys": ys.numpy().astype(int).tolist(),
-            }
+            {"xs": floats(xs), "ys": ys.numpy().astype(int).tolist()}
             for xs, ys in validation
         ],
     }
@@ -372,5 +375,5 @@ for seed in (0, 42, 1337, 4294967295):
         shuffles[f"{seed} {n}"] = order if n <= 10 else sha(np.array(order, dtype="<u4"))
 
 with open(os.path.join(HERE, "expected.json"), "w") as file:
-    json.dump({"files": expected, "resized": resized, "shuffles": shuffles, "keras": keras_says}, file, indent=0)
+    json.dump({"files": expected, "resized": resized, "shuffles": shuffles, "keras": keras_says}, file, indent=2)
     file.write("\n")
