@@ -45,7 +45,7 @@ export interface Defaults {
  */
 export function readOptions(program: string, args: readonly string[], defaults: Defaults = {}): Options | undefined {
   try {
-    return parse(args, defaults);
+    return parseOptions(args, defaults);
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;
     console.error(`${program}: ${error.message}\n\n${USAGE}`);
@@ -53,9 +53,11 @@ export function readOptions(program: string, args: readonly string[], defaults: 
   }
 }
 
-class OptionError extends Error {}
+/** What is wrong with an option. */
+export class OptionError extends Error {}
 
-function parse(args: readonly string[], defaults: Defaults): Options | undefined {
+/** As {@linkcode readOptions}, but throws. */
+export function parseOptions(args: readonly string[], defaults: Defaults = {}): Options | undefined {
   const { values } = parsed(args);
   if (values.help) return undefined;
   const number = (
