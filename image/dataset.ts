@@ -14,9 +14,10 @@ import type { LoadedFile } from "./load_file.ts";
 import { RandomState } from "./random_state.ts";
 import { type DatasetSettings, datasetSettings } from "./settings.ts";
 
-/** Below both, starting workers takes longer than they save. */
-const SMALL_FILES = 200;
-const SMALL_BYTES = 16_000_000;
+/** What one thread takes, about, as measured; a worker takes about 250 ms to start. */
+const MILLISECONDS_A_FILE = 0.3;
+const MILLISECONDS_A_MEGABYTE = 30;
+const WORTH_WORKERS_MILLISECONDS = 1000;
 const MOST_WORKERS = 8;
 
 interface Loaded extends Omit<LoadedFile, "data"> {
@@ -96,7 +97,8 @@ export async function makeDatasets<T, D extends object>(
 
 function worthwhileWorkers(listed: readonly ListedFile[]): number {
   const bytes = listed.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (listed.length < SMALL_FILES && bytes < SMALL_BYTES) return 0;
+  const milliseconds = listed.length * MILLISECONDS_A_FILE + bytes / 1e6 * MILLISECONDS_A_MEGABYTE;
+  if (milliseconds < WORTH_WORKERS_MILLISECONDS) return 0;
   const processors = navigator.hardwareConcurrency;
   // One worker would only take this thread's place.
   return processors === 1 ? 0 : Math.min(processors, MOST_WORKERS);

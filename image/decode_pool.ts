@@ -2,7 +2,7 @@ import type { DecodeSettings } from "./decode.ts";
 import type { DecodeAnswer, DecodeJob } from "./decode_worker.ts";
 import { type LoadedFile, loadFile } from "./load_file.ts";
 
-/** Two jobs a worker, so that none waits for the next path while its answer travels. */
+/** While one file is decoded the next is read, and no worker waits while its answer travels. */
 const JOBS_A_WORKER = 2;
 /** How long idle workers are kept: a running worker keeps the process from ending. */
 const IDLE_MILLISECONDS = 1000;
@@ -41,7 +41,7 @@ export class DecodePool {
   constructor(settings: DecodeSettings, workers: number) {
     this.#settings = settings;
     this.#workers = workers;
-    this.width = workers === 0 ? 1 : workers * JOBS_A_WORKER;
+    this.width = Math.max(1, workers) * JOBS_A_WORKER;
   }
 
   /**

@@ -52,8 +52,14 @@ export async function listImages(directory: string, options: ListOptions): Promi
   if (unknown.length > 0) {
     throw read(`it has no folder for the class ${list(unknown)}; it has ${list(folders)}`);
   }
-  const found: Listing = { classNames, files: [] };
-  const perClass = await Promise.all(classNames.map((name) => imagesBelow(directory, name, options.followLinks)));
+  const perClass: string[][] = [];
+  for (const name of classNames) {
+    perClass.push(
+      await imagesBelow(directory, name, options.followLinks).catch((cause) => {
+        throw read(reasonOf(cause), cause);
+      }),
+    );
+  }
   if (perClass.every((paths) => paths.length === 0)) {
     throw read(`no images in its folders ${list(classNames)}; ${WANTED}`);
   }
@@ -62,7 +68,7 @@ export async function listImages(directory: string, options: ListOptions): Promi
     throw read(`no images in the class folder ${list(empty)}; ${WANTED}, or name the classes wanted with classNames`);
   }
   const files = perClass.flatMap((paths, label) => paths.slice(0, options.limit).map((path) => ({ path, label })));
-  return { ...found, files: await withSizes(directory, files) };
+  return { classNames, files: await withSizes(directory, files) };
 }
 
 const WANTED = `files that end in ${EXTENSIONS.join(", ")} are taken`;
@@ -70,9 +76,11 @@ const WANTED = `files that end in ${EXTENSIONS.join(", ")} are taken`;
 async function withLabels(
   directory: string,
   { labels, followLinks, limit }: ListOptions,
-  read: (reason: string) => Error,
+  read: (reason: string, cause?: unknown) => Error,
 ): Promise<Listing> {
-  const paths = await imagesBelow(directory, "", followLinks);
+  const paths = await imagesBelow(directory, "", followLinks).catch((cause) => {
+    throw read(reasonOf(cause), cause);
+  });
   if (paths.length === 0) throw read(`no images in it or below it; ${WANTED}`);
   if (labels === null || labels === "inferred") {
     const files = paths.slice(0, limit).map((path) => ({ path, label: 0 }));
