@@ -16,7 +16,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 W, H = 37, 29
@@ -184,6 +184,21 @@ plain = plain.getvalue()
 inside = b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0\0\0\0\0" + thumb.getvalue()
 write("thumbnail.jpg", plain[:2] + b"\xff\xe1" + struct.pack(">H", len(inside) + 2) + inside + plain[2:])
 write("trailing.jpg", plain + b"tail \xff\xd8 tail \xff\xd9 tail")
+
+save("422.jpg", RGB, quality=85, subsampling=1)
+save("rgb_encoded.jpg", RGB, quality=85, keep_rgb=True)
+# Profiles of other primaries and tone curves: values are taken as they are.
+profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+count = struct.unpack(">I", profile[128:132])[0]
+tags = {bytes(profile[132 + 12 * i : 136 + 12 * i]): struct.unpack(">II", profile[136 + 12 * i : 144 + 12 * i]) for i in range(count)}
+for tag, xyz in ((b"rXYZ", (0.6097, 0.3111, 0.0195)), (b"gXYZ", (0.2053, 0.6257, 0.0609)), (b"bXYZ", (0.1492, 0.0632, 0.7446))):
+    at = tags[tag][0] + 8
+    profile[at : at + 12] = struct.pack(">iii", *(round(v * 65536) for v in xyz))
+profile = bytes(profile)
+save("profile.jpg", RGB, quality=85, icc_profile=profile)
+save("profile_gray.jpg", GRAY, quality=85, icc_profile=profile)
+save("profile_cmyk.jpg", Image.fromarray(RGB).convert("CMYK"), quality=85, icc_profile=profile)
+save("profile.webp", RGB, quality=80, icc_profile=profile)
 
 # --- WebP
 save("lossy.webp", RGB, quality=80)
