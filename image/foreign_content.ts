@@ -44,7 +44,8 @@ function describe(bytes: Uint8Array, start: string): string {
   if (/^(<!doctype html|<html|<head|<body)/.test(text)) return "an HTML page";
   if (/^(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!doctype svg[^>]*>\s*)?<svg/s.test(text)) return "an SVG drawing";
   if (text.startsWith("<?xml")) return "an XML file";
-  if (/^[\t\n\f\r\x20-\x7e\x80-\xff]*$/.test(start)) return `text (${JSON.stringify(text.slice(0, 24))})`;
+  const utf8 = new TextDecoder().decode(bytes.subarray(0, 96)).slice(0, 24);
+  if (/^[^\p{Cc}\p{Co}\p{Cn}\ufffd]*$/u.test(utf8.replace(/\s/g, ""))) return `text (${JSON.stringify(utf8)})`;
   const hex = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
   return `none that is known (first bytes ${hex})`;
 }

@@ -55,7 +55,8 @@ function walk(reader: ByteReader): Png {
     // checksum of its own.
     const mustFit = (bytes[at + 4] & 0x20) === 0 && name !== "IDAT";
     if (mustFit && crc32(bytes.subarray(at + 4, content + length)) !== reader.u32(content + length)) {
-      throw reader.damaged(`the checksum of its ${name} chunk is wrong`);
+      const chunk = /^[A-Za-z]{4}$/.test(name) ? `its ${name} chunk` : "a chunk";
+      throw reader.damaged(`the checksum of ${chunk} is wrong`);
     }
     const data = bytes.subarray(content, content + length);
     if (name === "IDAT") parts.push(data);
