@@ -4,7 +4,18 @@
  * @module
  */
 import { activeRun, startRun } from "./fluent.ts";
-import type { Run } from "./run.ts";
+
+/** The part of a run that a training is logged by. */
+export interface TrackedRun {
+  /** Logs the values of several metrics at one step. */
+  logMetrics(metrics: Readonly<Record<string, number>>, options?: { readonly step?: number }): Promise<void>;
+  /** Logs several params. */
+  logParams(params: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Writes text to a file among the run's artifacts. */
+  logText(text: string, artifactFile: string): Promise<void>;
+  /** Waits until everything logged so far has been written or has failed. */
+  flush(): Promise<void>;
+}
 
 /** What tfjs hands to a callback: loss and metrics by name; in batches also `batch` and `size`. */
 export type Logs = Readonly<Record<string, number>>;
@@ -29,7 +40,7 @@ export interface TrainedModel {
 /** How a training is logged. */
 export interface MlflowCallbackOptions {
   /** The run to log to. @default {the active run when the training begins; a new one if there is none} */
-  readonly run?: Run;
+  readonly run?: TrackedRun;
   /** The model in training: its optimizer's settings and its summary are logged too. tfjs does not tell it itself. */
   readonly model?: TrainedModel;
   /**
@@ -96,12 +107,12 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
         .filter(([name]) => name !== "batch" && name !== "size")
         .map(([name, value]) => [metricNames === "keras" ? kerasName(name) : name, value]),
     );
-  const log = (run: Run, values: Logs, step: number): Promise<void> => {
+  const log = (run: TrackedRun, values: Logs, step: number): Promise<void> => {
     const prefixed = Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
     return run.logMetrics(prefixed, { step });
   };
   /** Hands work over without waiting for it, unless an error is to stop the training. */
-  const handOver = async (work: (run: Run) => Promise<void>): Promise<void> => {
+  const handOver = async (work: (run: TrackedRun) => Promise<void>): Promise<void> => {
     try {
       target ??= activeRun() ?? await startRun();
       const done = work(target);

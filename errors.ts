@@ -39,6 +39,7 @@ export interface MlflowErrorOptions extends ErrorOptions {
  * from every store.
  */
 export class MlflowError extends Error {
+  /** Always `"MlflowError"`. */
   override readonly name = "MlflowError";
   /** MLflow's code for this kind of error. */
   readonly code: ErrorCode;
@@ -46,6 +47,8 @@ export class MlflowError extends Error {
   readonly reason: string;
 
   /**
+   * Makes an error of a code and a reason.
+   *
    * @param code MLflow's code for this kind of error
    * @param reason the state found and what is wanted
    * @param options `action`: what was being done; `cause`: the lower error this one comes from

@@ -14,11 +14,12 @@
  *
  * @module
  */
-export { useFastBackend } from "./backend.ts";
+export { type Backend, type TensorFlow, useFastBackend } from "./backend.ts";
 export {
   type Logs,
   mlflowCallback,
   type MlflowCallbackOptions,
+  type TrackedRun,
   type TrainedModel,
   type TrainingCallback,
 } from "./callback.ts";
@@ -50,8 +51,8 @@ export {
   logText,
   restoreExperiment,
   restoreRun,
-  searchExperiments,
   type SearchActiveRunsOptions,
+  searchExperiments,
   searchRuns,
   setExperiment,
   setExperimentTag,

@@ -12,20 +12,31 @@ export interface SymbolicTensorLike {
 
 /** What a tfjs model hands over to be saved. */
 export interface ModelArtifactsLike {
+  /** The layers and how they are connected. */
   readonly modelTopology?: unknown;
+  /** Optimizer, loss and metrics that the model was compiled with. */
   readonly trainingConfig?: unknown;
+  /** Name, shape and element type of each weight, in the order of the data. */
   readonly weightSpecs?: readonly unknown[];
+  /** The weights' bytes, one after the other. */
   readonly weightData?: ArrayBuffer | readonly ArrayBuffer[];
+  /** The kind of model, `"layers-model"`. */
   readonly format?: string;
+  /** The library that made it, with its version. */
   readonly generatedBy?: string;
+  /** The converter that made it, if one did. */
   readonly convertedBy?: string | null;
+  /** What the user has attached to it. */
   readonly userDefinedMetadata?: unknown;
 }
 
 /** A `tf.LayersModel`, as far as it is needed here. */
 export interface LayersModelLike {
+  /** What it takes. */
   readonly inputs: readonly SymbolicTensorLike[];
+  /** What it gives. */
   readonly outputs: readonly SymbolicTensorLike[];
+  /** Hands its artifacts to the `save` of a handler. */
   // deno-lint-ignore no-explicit-any -- tfjs's own types differ in what they call the result of a save
   save(handler: any): Promise<unknown>;
 }

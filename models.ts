@@ -18,6 +18,7 @@ export type { LayersModelLike, ModelArtifactsLike, SymbolicTensorLike } from "./
 
 /** The part of the user's own tfjs that loads a model. */
 export interface ModelLoader {
+  /** Loads a layers model through a handler. */
   // deno-lint-ignore no-explicit-any -- tfjs's own types of the handler and of the model are the user's
   loadLayersModel(handler: any): Promise<any>;
 }

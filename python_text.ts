@@ -46,9 +46,8 @@ function number(value: number): string {
 
 function quote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
-  // deno-lint-ignore no-control-regex
   const escaped = text.replace(
-    /[\\\x00-\x1f\x7f]/g,
+    /[\\\p{Cc}]/gu,
     (c) => ESCAPES[c] ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   return mark + (mark === "'" ? escaped.replaceAll("'", "\\'") : escaped) + mark;

@@ -9,6 +9,8 @@ export class SearchResults<T> implements AsyncIterable<T> {
   readonly #limit: number;
 
   /**
+   * Makes results that are asked for when they are walked through.
+   *
    * @param getPage gets the page of a token, the first one for undefined
    * @param limit the most entries to give. @default {Infinity}
    */

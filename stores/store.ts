@@ -40,32 +40,41 @@ export interface StoreSearch {
 
 /** What a new run is made of. */
 export interface NewRun {
+  /** The experiment it belongs to. */
   readonly experimentId: string;
-  /** @default {"unknown"} */
+  /** Who starts it. @default {the tag `mlflow.user`, or "unknown"} */
   readonly userId?: string;
-  /** In milliseconds since the Unix epoch. @default {now} */
+  /** When it starts, in milliseconds since the Unix epoch. @default {now} */
   readonly startTime?: number;
-  /** @default {a random name} */
+  /** Its name. @default {a random name such as `fearless-owl-42`} */
   readonly runName?: string;
+  /** Its tags. */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What a new logged model is made of. */
 export interface NewLoggedModel {
+  /** The experiment it belongs to. */
   readonly experimentId: string;
-  /** @default {a random name} */
+  /** Its name. @default {a random name such as `fearless-owl-42`} */
   readonly name?: string;
+  /** The run that makes it. */
   readonly sourceRunId?: string;
+  /** A free word for its kind, such as `"classifier"`. */
   readonly modelType?: string;
+  /** Its params. */
   readonly params?: Readonly<Record<string, string>>;
+  /** Its tags. */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What changes of a run. */
 export interface RunUpdate {
+  /** Where it stands now. */
   readonly status?: RunStatus;
-  /** In milliseconds since the Unix epoch. */
+  /** When it ended, in milliseconds since the Unix epoch. */
   readonly endTime?: number;
+  /** Its new name. */
   readonly runName?: string;
 }
 
