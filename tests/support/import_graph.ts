@@ -17,7 +17,17 @@ export interface ImportGraph {
   readonly imports: readonly Import[];
 }
 
-const NOT_LIBRARY = new Set(["tests", "examples", "benchmarks", "node_modules", "coverage", "data"]);
+const NOT_LIBRARY = new Set([
+  "tests",
+  "examples",
+  "benchmarks",
+  "node_modules",
+  "mlruns",
+  "data",
+  "docs",
+  "coverage",
+  "data",
+]);
 
 /** The library's own TypeScript files under `root`, sorted. */
 export async function libraryFiles(root: string): Promise<string[]> {
