@@ -2,7 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { MlflowClient } from "../../client.ts";
+import * as fluent from "../../fluent.ts";
 import { SqliteStore } from "../../stores/sqlite_store.ts";
+import { setTrackingUri } from "../../tracking_uri.ts";
 import { type Mlflow, mlflowTest, type MlflowVersion } from "../support/mlflow.ts";
 
 const WRITER = new URL("../support/writer.ts", import.meta.url);
@@ -121,10 +123,15 @@ result = run.info.run_id`,
   assertEquals(experiment?.experimentId, run.info.experimentId);
 
   // The same settings, written from here: equal values are no change of a param.
-  await client.updateRun(runId, { status: "RUNNING" });
+  setTrackingUri(uri);
+  await fluent.setExperiment("from python");
+  const resumed = await fluent.startRun({ runId, tags: { resumed: true } });
   const same = { lr: 1e-5, flag: true, none: null, list: [1, "a"], dict: { k: 1.5 } };
-  for (const [key, value] of Object.entries(same)) await client.logParam(runId, key, value);
-  await client.logMetric(runId, "loss", 0.25, { step: 4 });
+  await resumed.logParams(same);
+  await resumed.logMetric("loss", 0.25, { step: 4 });
+  await fluent.endRun();
+  setTrackingUri("");
+  assertEquals((await client.getRun(runId)).info.status, "FINISHED");
   const ours = await client.createRun({ experimentId: run.info.experimentId });
   assertEquals(await client.createExperiment("from deno"), String(Number(experiment?.experimentId) + 1));
 
@@ -138,6 +145,7 @@ with mlflow.start_run(run_id=args) as run:
   assertEquals((await client.getRun(ours.info.runId)).data.metrics, { loss: 1.5 });
   assertEquals((await client.getRun(ours.info.runId)).info.status, "FINISHED");
   assertEquals((await python.run<PythonRun>(READ_RUN, { uri, run_id: runId })).metrics, { loss: 0.25 });
+  assertEquals(await python.run(`result = client.get_run(args).data.tags["resumed"]`, runId), "True");
 });
 
 for (const version of ["3.1.0", "3.10.0", "3.17.2"] as const satisfies readonly MlflowVersion[]) {
