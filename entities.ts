@@ -68,6 +68,62 @@ export interface LoggedModelOutput {
   readonly step: number;
 }
 
+/** Data that a run was made with, as it is described to MLflow. */
+export interface Dataset {
+  /** Its name, of at most 500 characters. */
+  readonly name: string;
+  /** What tells it from others of its name, of at most 36 characters. */
+  readonly digest: string;
+  /** The kind of source, such as `"local"`, `"http"`, `"s3"` or `"code"`. */
+  readonly sourceType: string;
+  /** Where it came from: a JSON text of at most 65,535 characters. */
+  readonly source: string;
+  /** Its columns or tensors: a JSON text of at most 1,048,575 characters. */
+  readonly schema?: string;
+  /** Its size and shape: a JSON text of at most 16,777,215 characters. */
+  readonly profile?: string;
+}
+
+/** A dataset that a run has used. */
+export interface DatasetInput {
+  /** The dataset. */
+  readonly dataset: Dataset;
+  /** Tags of this use; `mlflow.data.context` says what for: `"train"`, `"eval"`, … */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A model that a run has used. */
+export interface LoggedModelInput {
+  /** The model's id. */
+  readonly modelId: string;
+}
+
+/** What a run has used. */
+export interface RunInputs {
+  /** The datasets that the run has used. */
+  readonly datasetInputs: readonly DatasetInput[];
+  /** The models that the run has used. */
+  readonly modelInputs: readonly LoggedModelInput[];
+}
+
+/** A dataset among those that the runs of an experiment have used. */
+export interface DatasetSummary {
+  /** The experiment. */
+  readonly experimentId: string;
+  /** The dataset's name. */
+  readonly name: string;
+  /** The dataset's digest. */
+  readonly digest: string;
+  /** What it was used for: the value of the tag `mlflow.data.context`, if there is one. */
+  readonly context: string | undefined;
+}
+
+/** A value of a metric and the run that it belongs to. */
+export interface MetricOfRun extends Metric {
+  /** The run's id. */
+  readonly runId: string;
+}
+
 /** What a run has put out. */
 export interface RunOutputs {
   /** The models logged by the run. */
@@ -80,6 +136,8 @@ export interface RunRecord {
   readonly info: RunInfo;
   /** What was logged to it. */
   readonly data: RunData;
+  /** What it has used. */
+  readonly inputs: RunInputs;
   /** What it has put out. */
   readonly outputs: RunOutputs;
 }
@@ -124,6 +182,8 @@ export interface MetricInput {
   readonly step?: number;
   /** The logged model that the value also describes. */
   readonly modelId?: string;
+  /** The dataset that the model was measured on. */
+  readonly dataset?: { readonly name: string; readonly digest: string };
 }
 
 /** A model of its own identity, as MLflow 3 keeps it: its files, parameters and the metrics measured on it. */
@@ -151,7 +211,13 @@ export interface LoggedModel {
   /** Its tags. */
   readonly tags: Readonly<Record<string, string>>;
   /** The values measured on it. */
-  readonly metrics: readonly (Metric & { readonly runId: string })[];
+  readonly metrics: readonly LoggedModelMetric[];
+}
+
+/** A value measured on a logged model. */
+export interface LoggedModelMetric extends MetricOfRun {
+  /** The dataset that it was measured on. */
+  readonly dataset: { readonly name: string; readonly digest: string } | undefined;
 }
 
 /** A file or folder among a run's or model's artifacts. */

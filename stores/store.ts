@@ -1,10 +1,14 @@
 import type {
+  DatasetInput,
+  DatasetSummary,
   Experiment,
   LoggedModel,
+  LoggedModelInput,
   LoggedModelOutput,
   LoggedModelStatus,
   Metric,
   MetricInput,
+  MetricOfRun,
   Page,
   Param,
   RunInfo,
@@ -36,6 +40,32 @@ export interface StoreSearch {
   readonly pageToken?: string;
   /** Which of the active and the deleted are looked at. @default {"ACTIVE_ONLY"} */
   readonly viewType?: ViewType;
+}
+
+/** A term of an order of logged models. */
+export interface LoggedModelOrder {
+  /** What to order by: an attribute such as `"creation_timestamp"`, or `"metrics.accuracy"`. */
+  readonly fieldName: string;
+  /** @default {true} */
+  readonly ascending?: boolean;
+  /** Of a metric, only values measured on the dataset of this name. */
+  readonly datasetName?: string;
+  /** Of a metric, only values measured on the dataset of this digest; needs `datasetName`. */
+  readonly datasetDigest?: string;
+}
+
+/** What a search for logged models looks for and how its pages are cut. */
+export interface LoggedModelSearch {
+  /** MLflow's filter text, such as `metrics.accuracy > 0.9 AND params.epochs = '10'`. */
+  readonly filter?: string;
+  /** Datasets that the metrics of the filter must have been measured on. */
+  readonly datasets?: readonly { readonly name: string; readonly digest?: string }[];
+  /** The order; the latest made first without one. */
+  readonly orderBy?: readonly LoggedModelOrder[];
+  /** Entries on a page. @default {100} */
+  readonly maxResults?: number;
+  /** The token that the page before gave. */
+  readonly pageToken?: string;
 }
 
 /** What a new run is made of. */
@@ -107,7 +137,9 @@ export interface TrackingStore extends AsyncDisposable {
   restoreExperiment(experimentId: string): Promise<void>;
   /** Sets a tag of an active experiment. */
   setExperimentTag(experimentId: string, key: string, value: string): Promise<void>;
-  /** Experiments, the latest made first. */
+  /** Removes a tag of an active experiment. */
+  deleteExperimentTag(experimentId: string, key: string): Promise<void>;
+  /** Experiments that the filter finds; without an order the latest made comes first. */
   searchExperiments(search?: StoreSearch): Promise<Page<Experiment>>;
 
   /**
@@ -139,6 +171,25 @@ export interface TrackingStore extends AsyncDisposable {
     key: string,
     options?: { readonly maxResults?: number; readonly pageToken?: string },
   ): Promise<Page<Metric>>;
+  /**
+   * The values of a metric of several runs between two steps, thinned out evenly to at most `maxResults` a run, the
+   * extremes of the steps always among them; by run, then step, then time.
+   */
+  getMetricHistoryBulkInterval(
+    runIds: readonly string[],
+    key: string,
+    options?: { readonly startStep?: number; readonly endStep?: number; readonly maxResults?: number },
+  ): Promise<MetricOfRun[]>;
+  /**
+   * Records datasets and models that an active run has used. A dataset of the same name and digest is kept once in an
+   * experiment; logging the same use again changes nothing.
+   */
+  logInputs(
+    runId: string,
+    inputs: { readonly datasets?: readonly DatasetInput[]; readonly models?: readonly LoggedModelInput[] },
+  ): Promise<void>;
+  /** The datasets that runs of the experiments have used. */
+  searchDatasets(experimentIds: readonly string[]): Promise<DatasetSummary[]>;
   /** Runs of the experiments; without an order the latest started comes first. */
   searchRuns(experimentIds: readonly string[], search?: StoreSearch): Promise<Page<RunRecord>>;
 
@@ -148,15 +199,16 @@ export interface TrackingStore extends AsyncDisposable {
   getLoggedModel(modelId: string): Promise<LoggedModel>;
   /** Says that a logged model's files are complete, or that writing them failed. */
   finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel>;
+  /** Adds params to a logged model. */
+  logLoggedModelParams(modelId: string, params: readonly Param[]): Promise<void>;
+  /** Removes a tag of a logged model. */
+  deleteLoggedModelTag(modelId: string, key: string): Promise<void>;
   /** Sets tags of a logged model. */
   setLoggedModelTags(modelId: string, tags: Readonly<Record<string, string>>): Promise<void>;
   /** Moves a logged model to the trash. */
   deleteLoggedModel(modelId: string): Promise<void>;
-  /** The logged models of the experiments, the latest made first. */
-  searchLoggedModels(
-    experimentIds: readonly string[],
-    search?: Omit<StoreSearch, "filter" | "orderBy" | "viewType">,
-  ): Promise<Page<LoggedModel>>;
+  /** The logged models of the experiments that the filter finds; without an order the latest made comes first. */
+  searchLoggedModels(experimentIds: readonly string[], search?: LoggedModelSearch): Promise<Page<LoggedModel>>;
   /** Records that an active run has put out models. */
   logOutputs(runId: string, models: readonly LoggedModelOutput[]): Promise<void>;
 }
