@@ -1,5 +1,5 @@
 import { posix } from "@std/path";
-import type { MetricInput, Param, Tag } from "./entities.ts";
+import type { DatasetInput, MetricInput, Param, Tag } from "./entities.ts";
 import { type ErrorCode, MlflowError } from "./errors.ts";
 
 /** MLflow's limits, in characters unless the name says otherwise. */
@@ -13,11 +13,25 @@ export const LIMITS = {
   paramsPerBatch: 100,
   tagsPerBatch: 100,
   entitiesPerBatch: 1000,
+  datasetName: 500,
+  datasetDigest: 36,
+  datasetSource: 65_535,
+  datasetSchema: 1_048_575,
+  datasetProfile: 16_777_215,
+  inputTagKey: 255,
+  inputTagValue: 500,
+  /** Runs of one bulk request for histories. */
+  bulkRuns: 100,
+  /** Values of each run in one bulk request for histories. */
+  bulkResults: 2500,
+  /** Experiments whose datasets are asked for at once. */
+  datasetExperiments: 20,
 } as const;
 
 /** A metric with nothing left to be filled in. */
-export interface CheckedMetric extends Required<Omit<MetricInput, "modelId">> {
+export interface CheckedMetric extends Required<Omit<MetricInput, "modelId" | "dataset">> {
   readonly modelId: string | undefined;
+  readonly dataset: MetricInput["dataset"];
 }
 
 /** A batch of metrics, params and tags that a store may write as it is. */
@@ -60,7 +74,7 @@ export function checkBatch(
 }
 
 function checkMetric(metric: MetricInput, now: number, path: string): CheckedMetric {
-  const { key, value, timestamp = now, step = 0, modelId } = metric;
+  const { key, value, timestamp = now, step = 0, modelId, dataset } = metric;
   checkName(key, `${path}name`);
   if (value === undefined || value === null) throw invalid(`Missing value for required parameter '${path}value'.`);
   if (typeof value !== "number") {
@@ -85,7 +99,7 @@ function checkMetric(metric: MetricInput, now: number, path: string): CheckedMet
     );
   }
   checkLength("Metric name", key, LIMITS.key);
-  return { key, value, timestamp, step, modelId };
+  return { key, value, timestamp, step, modelId, dataset };
 }
 
 function checkParam(key: string, value: string, path: string, policy: LengthPolicy): Param {
@@ -139,6 +153,75 @@ export function checkLoggedModelName(name: string | undefined): void {
         `the following characters: ('/', ':', '.', '%', '"', "'")`,
     );
   }
+}
+
+/** Checks the datasets that a run is said to have used. */
+export function checkDatasetInputs(inputs: readonly DatasetInput[]): void {
+  for (const { dataset, tags } of inputs) {
+    const required = {
+      name: dataset.name,
+      digest: dataset.digest,
+      source_type: dataset.sourceType,
+      source: dataset.source,
+    };
+    for (const [name, value] of Object.entries(required)) {
+      if (typeof value !== "string") throw invalid(`Dataset ${name} cannot be None`);
+    }
+    checkLength("name", dataset.name, LIMITS.datasetName);
+    checkLength("digest", dataset.digest, LIMITS.datasetDigest);
+    checkLength("source", dataset.source, LIMITS.datasetSource);
+    checkLength("schema", dataset.schema ?? "", LIMITS.datasetSchema);
+    checkLength("profile", dataset.profile ?? "", LIMITS.datasetProfile);
+    for (const [key, value] of Object.entries(tags)) {
+      checkLength("key", key, LIMITS.inputTagKey);
+      checkLength("value", value, LIMITS.inputTagValue);
+    }
+  }
+}
+
+/** Checks the experiments whose datasets are asked for, and gives their numbers. */
+export function checkDatasetSearch(experimentIds: readonly string[]): number[] {
+  if (experimentIds.length === 0) throw invalid("SearchDatasets request must specify at least one experiment_id.");
+  if (experimentIds.length > LIMITS.datasetExperiments) {
+    throw invalid(
+      `SearchDatasets request cannot specify more than ${LIMITS.datasetExperiments} experiment_ids. Received ` +
+        `${experimentIds.length} experiment_ids.`,
+    );
+  }
+  return experimentIds.map(parseExperimentId);
+}
+
+/** Checks a bulk request for histories and fills in its bounds. */
+export function checkBulkInterval(
+  runIds: readonly string[],
+  options: { readonly startStep?: number; readonly endStep?: number; readonly maxResults?: number },
+): { readonly startStep: number; readonly endStep: number; readonly maxResults: number } {
+  const { startStep, endStep, maxResults = LIMITS.bulkResults } = options;
+  if (runIds.length === 0) {
+    throw invalid(
+      "Missing value for required parameter 'run_ids'. See the API docs for more information about request parameters.",
+    );
+  }
+  if (runIds.length > LIMITS.bulkRuns) {
+    throw invalid(
+      `GetMetricHistoryBulkInterval request must specify at most ${LIMITS.bulkRuns} run_ids. Received ${runIds.length} run_ids.`,
+    );
+  }
+  if (!(Number.isInteger(maxResults) && maxResults >= 1 && maxResults <= LIMITS.bulkResults)) {
+    throw invalid(`max_results must be between 1 and ${LIMITS.bulkResults}.`);
+  }
+  if ((startStep === undefined) !== (endStep === undefined)) {
+    throw invalid("If either start step or end step are specified, both must be specified.");
+  }
+  if (startStep === undefined || endStep === undefined) {
+    return { startStep: -Number.MAX_VALUE, endStep: Number.MAX_VALUE, maxResults };
+  }
+  if (!(startStep <= endStep)) {
+    throw invalid(
+      `end_step must be greater than start_step. Found start_step=${startStep} and end_step=${endStep}.`,
+    );
+  }
+  return { startStep, endStep, maxResults };
 }
 
 /**

@@ -160,6 +160,9 @@ function translate(error: unknown): unknown {
       return new MlflowError("DATA_LOSS", `the file is not an intact SQLite database: ${error.message}`, {
         cause: error,
       });
+    case 19:
+      // What MLflow answers where a row would be doubled or belong to nothing.
+      return new MlflowError("BAD_REQUEST", error.message, { cause: error });
     default:
       return new MlflowError("INTERNAL_ERROR", error.message, { cause: error });
   }

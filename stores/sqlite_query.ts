@@ -2,7 +2,7 @@ import type { SQLInputValue } from "node:sqlite";
 import type { ViewType } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { type Comparison, type Order, parseRunFilter, parseRunOrder } from "./filter.ts";
-import type { StoreSearch } from "./store.ts";
+import type { LoggedModelSearch, StoreSearch } from "./store.ts";
 
 /** A piece of SQL and the values of its question marks, in order. */
 interface Sql {
@@ -47,10 +47,20 @@ export function experimentQuery(search: StoreSearch): Sql {
     );
   }
   return {
-    sql: `WHERE ${
-      stage("lifecycle_stage", search.viewType)
-    } ORDER BY experiments.creation_time DESC, experiment_id DESC`,
+    sql: `WHERE ${stage("lifecycle_stage", search.viewType)} ORDER BY e.creation_time DESC, experiment_id`,
     values: [],
+  };
+}
+
+/** The query that gives the ids of the logged models of these experiments that a search finds, in its order. */
+export function loggedModelQuery(experimentIds: readonly number[], search: LoggedModelSearch): Sql {
+  if (search.filter || search.orderBy?.length || search.datasets?.length) {
+    throw new MlflowError("NOT_IMPLEMENTED", "Cannot search logged models by a filter or an order yet");
+  }
+  return {
+    sql: "SELECT model_id FROM logged_models WHERE lifecycle_stage != 'deleted' AND experiment_id IN " +
+      "(SELECT value FROM json_each(?)) ORDER BY creation_timestamp_ms DESC, model_id",
+    values: [JSON.stringify(experimentIds)],
   };
 }
 

@@ -1,0 +1,114 @@
+import type { Metric, MetricOfRun, Page } from "../entities.ts";
+import type { CheckedMetric } from "../validate.ts";
+import { pageOf, pageOffset, resultLimit } from "./page.ts";
+import type { SqliteDatabase } from "./sqlite_database.ts";
+import { METRIC_COLUMNS, type MetricRow, toMetric, toMetricRow } from "./sqlite_rows.ts";
+
+/** The values of metrics in MLflow's tables. What writes is called inside a transaction. */
+export class SqliteMetrics {
+  readonly #db: SqliteDatabase;
+
+  constructor(db: SqliteDatabase) {
+    this.#db = db;
+  }
+
+  /** Adds values, and renews the latest value of each metric. */
+  put(runId: string, metrics: readonly CheckedMetric[]): void {
+    const latest = new Map<string, MetricRow>();
+    for (const metric of metrics) {
+      const row = toMetricRow(metric);
+      this.#db.run(
+        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        row.key,
+        row.value,
+        row.timestamp,
+        runId,
+        row.step,
+        row.isNan,
+      );
+      if (isLater(row, latest.get(row.key))) latest.set(row.key, row);
+      if (metric.modelId !== undefined) this.#putModelMetric(runId, metric.modelId, row, metric.dataset);
+    }
+    for (const row of latest.values()) {
+      this.#db.run(
+        "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, ?, ?, ?) " +
+          "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, " +
+          "step = excluded.step, is_nan = excluded.is_nan WHERE (excluded.step, excluded.timestamp, excluded.value) > " +
+          "(latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
+        row.key,
+        row.value,
+        row.timestamp,
+        row.step,
+        row.isNan,
+        runId,
+      );
+    }
+  }
+
+  /** All values of a metric. */
+  history(
+    runId: string,
+    key: string,
+    options: { readonly maxResults?: number; readonly pageToken?: string },
+  ): Page<Metric> {
+    const limit = resultLimit(options.maxResults, 25_000);
+    const offset = pageOffset(options.pageToken);
+    const rows = this.#db.all(
+      `SELECT ${METRIC_COLUMNS} FROM metrics WHERE run_uuid = ? AND key = ? ` +
+        "ORDER BY metrics.timestamp, metrics.step, value LIMIT ? OFFSET ?",
+      runId,
+      key,
+      limit + 1,
+      offset,
+    );
+    return pageOf(rows.map(toMetric), limit, offset);
+  }
+
+  /** A metric's values between two steps, thinned out as MLflow does: the first of each of `count` equal parts, and the last. */
+  sample(runId: string, key: string, count: number, startStep: number, endStep: number): MetricOfRun[] {
+    const rows = this.#db.all(
+      `WITH points AS (SELECT ${METRIC_COLUMNS}, NTILE(?) OVER points AS part, LAG(1) OVER points AS before FROM metrics ` +
+        "WHERE run_uuid = ? AND key = ? AND metrics.step BETWEEN ? AND ? " +
+        "WINDOW points AS (ORDER BY metrics.step, metrics.timestamp, value, is_nan)) " +
+        "SELECT * FROM points",
+      count,
+      runId,
+      key,
+      startStep,
+      endStep,
+    );
+    const sampled = rows.filter((row, i) => i === 0 || row.part !== rows[i - 1].part);
+    const last = rows.at(-1);
+    if (last !== undefined && last !== sampled.at(-1)) {
+      if (sampled.length >= count) sampled.pop();
+      sampled.push(last);
+    }
+    return sampled.map((row) => ({ ...toMetric(row), runId }));
+  }
+
+  /** MLflow's table for the metrics of models has no column for NaN, which reads back as 0 from there. */
+  #putModelMetric(runId: string, modelId: string, row: MetricRow, dataset: CheckedMetric["dataset"]): void {
+    this.#db.run(
+      "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, " +
+        "experiment_id, run_id, dataset_uuid, dataset_name, dataset_digest) " +
+        "SELECT ?, ?, ?, ?, ?, experiment_id, run_uuid, (SELECT dataset_uuid FROM datasets d WHERE d.experiment_id = " +
+        "runs.experiment_id AND d.name = ? AND d.digest = ?), ?, ? FROM runs WHERE run_uuid = ? ON CONFLICT DO NOTHING",
+      modelId,
+      row.key,
+      row.timestamp,
+      row.step,
+      row.value,
+      dataset?.name ?? null,
+      dataset?.digest ?? null,
+      dataset?.name ?? null,
+      dataset?.digest ?? null,
+      runId,
+    );
+  }
+}
+
+/** MLflow's order of "latest": by step, then time, then value. */
+function isLater(row: MetricRow, other: MetricRow | undefined): boolean {
+  if (other === undefined) return true;
+  return (row.step - other.step || row.timestamp - other.timestamp || row.value - other.value) > 0;
+}

@@ -1,0 +1,77 @@
+import type { LoggedModelMetric, Metric, RunInfo, RunStatus } from "../entities.ts";
+import type { CheckedMetric } from "../validate.ts";
+import type { Row } from "./sqlite_database.ts";
+
+/** The largest finite double: what MLflow writes for infinity, which SQL cannot hold. */
+const INFINITY_IN_SQL = Number.MAX_VALUE;
+
+// Times and steps are read as reals: node:sqlite refuses integers above 2^53, which other clients may write.
+/** The columns that `toRunInfo` reads. */
+export const RUN_COLUMNS: string =
+  "run_uuid, name, experiment_id, user_id, status, CAST(start_time AS REAL) AS start_time, " +
+  "CAST(end_time AS REAL) AS end_time, lifecycle_stage, artifact_uri";
+/** The columns that `toMetric` reads. */
+export const METRIC_COLUMNS: string =
+  "key, value, is_nan, CAST(timestamp AS REAL) AS timestamp, CAST(step AS REAL) AS step";
+
+/** A value of a metric as MLflow's tables hold it. */
+export interface MetricRow {
+  readonly key: string;
+  readonly value: number;
+  readonly timestamp: number;
+  readonly step: number;
+  readonly isNan: 0 | 1;
+}
+
+/** A value of a metric on its way into MLflow's tables. */
+export function toMetricRow({ key, value, timestamp, step }: CheckedMetric): MetricRow {
+  if (Number.isNaN(value)) return { key, value: 0, timestamp, step, isNan: 1 };
+  return { key, value: Math.max(-INFINITY_IN_SQL, Math.min(INFINITY_IN_SQL, value)), timestamp, step, isNan: 0 };
+}
+
+/** The number that `value` and `is_nan` stand for. */
+export function toValue(row: Row): number {
+  if (Number(row.is_nan) === 1) return NaN;
+  const value = Number(row.value);
+  return Math.abs(value) === INFINITY_IN_SQL ? Math.sign(value) * Infinity : value;
+}
+
+/** A row of `METRIC_COLUMNS`. */
+export function toMetric(row: Row): Metric {
+  return { key: String(row.key), value: toValue(row), timestamp: Number(row.timestamp), step: Number(row.step) };
+}
+
+/** A row of `logged_model_metrics`, its columns named as in `metrics`. */
+export function toModelMetric(row: Row): LoggedModelMetric {
+  const { dataset_name: name, dataset_digest: digest } = row;
+  return {
+    ...toMetric(row),
+    runId: String(row.run_id),
+    dataset: name === null ? undefined : { name: String(name), digest: String(digest ?? "") },
+  };
+}
+
+/** A row of `RUN_COLUMNS`. */
+export function toRunInfo(row: Row): RunInfo {
+  return {
+    runId: String(row.run_uuid),
+    runName: String(row.name ?? ""),
+    experimentId: String(row.experiment_id),
+    userId: String(row.user_id ?? ""),
+    status: String(row.status) as RunStatus,
+    startTime: Number(row.start_time),
+    endTime: row.end_time === null ? undefined : Number(row.end_time),
+    lifecycleStage: row.lifecycle_stage === "deleted" ? "deleted" : "active",
+    artifactUri: String(row.artifact_uri ?? ""),
+  };
+}
+
+/** Rows of `key` and `value`. */
+export function toRecord(rows: readonly Row[]): Record<string, string> {
+  return Object.fromEntries(rows.map((row) => [row.key, String(row.value ?? "")]));
+}
+
+/** A new id: 32 hexadecimal digits. */
+export function newId(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}

@@ -1,0 +1,201 @@
+import type { Page, RunInfo, RunRecord } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
+import { appendToUri } from "../artifacts/uri.ts";
+import { type CheckedBatch, parseExperimentId } from "../validate.ts";
+import { pageOf, pageOffset, resultLimit } from "./page.ts";
+import { randomRunName } from "./run_name.ts";
+import type { Row, SqliteDatabase } from "./sqlite_database.ts";
+import type { SqliteExperiments } from "./sqlite_experiments.ts";
+import type { SqliteInputs } from "./sqlite_inputs.ts";
+import type { SqliteMetrics } from "./sqlite_metrics.ts";
+import { runQuery } from "./sqlite_query.ts";
+import { METRIC_COLUMNS, newId, RUN_COLUMNS, toRecord, toRunInfo, toValue } from "./sqlite_rows.ts";
+import type { NewRun, RunUpdate, StoreSearch } from "./store.ts";
+
+const RUN_NAME_TAG = "mlflow.runName";
+const USER_TAG = "mlflow.user";
+const NOTHING_USED = { datasetInputs: [], modelInputs: [] };
+
+/** Runs, their params and their tags in MLflow's tables. What writes is called inside a transaction. */
+export class SqliteRuns {
+  readonly #db: SqliteDatabase;
+  readonly #experiments: SqliteExperiments;
+  readonly #metrics: SqliteMetrics;
+  readonly #inputs: SqliteInputs;
+
+  constructor(db: SqliteDatabase, experiments: SqliteExperiments, metrics: SqliteMetrics, inputs: SqliteInputs) {
+    this.#db = db;
+    this.#experiments = experiments;
+    this.#metrics = metrics;
+    this.#inputs = inputs;
+  }
+
+  insert(run: NewRun, tags: CheckedBatch["tags"]): RunRecord {
+    const tagName = run.tags?.[RUN_NAME_TAG];
+    if (run.runName && tagName && run.runName !== tagName) {
+      throw new MlflowError(
+        "INVALID_PARAMETER_VALUE",
+        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values " +
+          `(run_name='${run.runName}', mlflow.runName='${tagName}').`,
+      );
+    }
+    const runName = run.runName || tagName || randomRunName();
+    const runId = newId();
+    const experiment = this.#experiments.getActive(run.experimentId);
+    this.#db.run(
+      "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, " +
+        "end_time, source_version, lifecycle_stage, artifact_uri, experiment_id, deleted_time) " +
+        "VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, NULL, '', 'active', ?, ?, NULL)",
+      runId,
+      runName,
+      run.userId ?? run.tags?.[USER_TAG] ?? "unknown",
+      run.startTime ?? Date.now(),
+      appendToUri(experiment.artifactLocation, runId, "artifacts"),
+      Number(experiment.experimentId),
+    );
+    for (const { key, value } of tags) if (key !== RUN_NAME_TAG) this.#putTag(runId, key, value);
+    this.#putTag(runId, RUN_NAME_TAG, runName);
+    return this.get(runId);
+  }
+
+  get(runId: string): RunRecord {
+    const [run] = this.#read([runId]);
+    if (run === undefined) throw notFound(runId);
+    return run;
+  }
+
+  /** Refuses a run that is not there or in the trash. */
+  checkActive(runId: string): void {
+    const row = this.#db.get("SELECT lifecycle_stage FROM runs WHERE run_uuid = ?", runId);
+    if (row === undefined) throw notFound(runId);
+    if (row.lifecycle_stage !== "active") {
+      throw new MlflowError(
+        "INVALID_PARAMETER_VALUE",
+        `The run ${runId} must be in the 'active' state. Current state is ${row.lifecycle_stage}.`,
+      );
+    }
+  }
+
+  update(runId: string, update: RunUpdate): RunInfo {
+    this.checkActive(runId);
+    if (update.status !== undefined) {
+      this.#db.run("UPDATE runs SET status = ? WHERE run_uuid = ?", update.status, runId);
+    }
+    if (update.endTime !== undefined) {
+      this.#db.run("UPDATE runs SET end_time = ? WHERE run_uuid = ?", update.endTime, runId);
+    }
+    if (update.runName) this.#rename(runId, update.runName);
+    return toRunInfo(this.#db.get(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid = ?`, runId)!);
+  }
+
+  move(runId: string, to: "active" | "deleted"): void {
+    const changed = this.#db.run(
+      "UPDATE runs SET lifecycle_stage = ?, deleted_time = ? WHERE run_uuid = ?",
+      to,
+      to === "deleted" ? Date.now() : null,
+      runId,
+    );
+    if (changed === 0) throw notFound(runId);
+  }
+
+  logBatch(runId: string, { metrics, params, tags }: CheckedBatch): void {
+    this.checkActive(runId);
+    this.#putParams(runId, params);
+    this.#metrics.put(runId, metrics);
+    for (const { key, value } of tags) {
+      key === RUN_NAME_TAG ? this.#rename(runId, value) : this.#putTag(runId, key, value);
+    }
+  }
+
+  deleteTag(runId: string, key: string): void {
+    this.checkActive(runId);
+    if (this.#db.run("DELETE FROM tags WHERE run_uuid = ? AND key = ?", runId, key) === 0) {
+      throw new MlflowError("RESOURCE_DOES_NOT_EXIST", `No tag with name: ${key} in run with id ${runId}`);
+    }
+  }
+
+  search(experimentIds: readonly string[], search: StoreSearch): Page<RunRecord> {
+    const limit = resultLimit(search.maxResults, 1000);
+    const offset = pageOffset(search.pageToken);
+    const { sql, values } = runQuery(experimentIds.map(parseExperimentId), search);
+    const ids = this.#db.all(`${sql} LIMIT ? OFFSET ?`, ...values, limit + 1, offset).map((row) =>
+      String(row.run_uuid)
+    );
+    const { items, nextPageToken } = pageOf(ids, limit, offset);
+    return { items: this.#read(items), nextPageToken };
+  }
+
+  /** The runs of these ids, in their order, each table read once. */
+  #read(runIds: readonly string[]): RunRecord[] {
+    const list = JSON.stringify(runIds);
+    const among = "IN (SELECT value FROM json_each(?))";
+    const infos = new Map(
+      this.#db.all(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid ${among}`, list).map((row) => [row.run_uuid, row]),
+    );
+    const metrics = byRun(
+      this.#db.all(`SELECT run_uuid, ${METRIC_COLUMNS} FROM latest_metrics WHERE run_uuid ${among}`, list),
+    );
+    const params = byRun(this.#db.all(`SELECT run_uuid, key, value FROM params WHERE run_uuid ${among}`, list));
+    const tags = byRun(this.#db.all(`SELECT run_uuid, key, value FROM tags WHERE run_uuid ${among}`, list));
+    const inputs = this.#inputs.inputsOf(list);
+    const outputs = this.#inputs.outputsOf(list);
+    return runIds.flatMap((id) => {
+      const info = infos.get(id);
+      if (info === undefined) return [];
+      return {
+        info: toRunInfo(info),
+        data: {
+          metrics: Object.fromEntries((metrics.get(id) ?? []).map((row) => [row.key, toValue(row)])),
+          params: toRecord(params.get(id) ?? []),
+          tags: toRecord(tags.get(id) ?? []),
+        },
+        inputs: inputs.get(id) ?? NOTHING_USED,
+        outputs: { modelOutputs: outputs.get(id) ?? [] },
+      };
+    });
+  }
+
+  #rename(runId: string, name: string): void {
+    this.#db.run("UPDATE runs SET name = ? WHERE run_uuid = ?", name, runId);
+    this.#putTag(runId, RUN_NAME_TAG, name);
+  }
+
+  #putTag(runId: string, key: string, value: string): void {
+    this.#db.run(
+      "INSERT INTO tags (run_uuid, key, value) VALUES (?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
+      runId,
+      key,
+      value,
+    );
+  }
+
+  #putParams(runId: string, params: CheckedBatch["params"]): void {
+    const changed: { key: string; old: string; value: string }[] = [];
+    for (const { key, value } of params) {
+      const row = this.#db.get("SELECT value FROM params WHERE run_uuid = ? AND key = ?", runId, key);
+      if (row === undefined) {
+        this.#db.run("INSERT INTO params (run_uuid, key, value) VALUES (?, ?, ?)", runId, key, value);
+      } else if (row.value !== value) changed.push({ key, old: String(row.value), value });
+    }
+    if (changed.length === 0) return;
+    const [first] = changed;
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      params.length === 1
+        ? `Changing param values is not allowed. Param with key='${first.key}' was already logged with ` +
+          `value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`
+        : "Changing param values is not allowed. Params were already logged='[" +
+          changed.map(({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`)
+            .join(", ") +
+          `]' for run ID='${runId}'.`,
+    );
+  }
+}
+
+function byRun(rows: readonly Row[]): Map<unknown, Row[]> {
+  return Map.groupBy(rows, (row) => row.run_uuid);
+}
+
+function notFound(runId: string): MlflowError {
+  return new MlflowError("RESOURCE_DOES_NOT_EXIST", `Run with id=${runId} not found`);
+}
