@@ -30,6 +30,12 @@ export type ErrorCode =
 export interface MlflowErrorOptions extends ErrorOptions {
   /** What was being done, such as `Cannot log metric "loss" to run "ab12"`. */
   readonly action?: string;
+  /** The HTTP status of the answer that says so. */
+  readonly status?: number;
+  /** The method of the request that came to nothing. */
+  readonly method?: string;
+  /** The URL of that request, without a user's name and password. */
+  readonly url?: string;
 }
 
 /**
@@ -45,19 +51,29 @@ export class MlflowError extends Error {
   readonly code: ErrorCode;
   /** Why, without the action and the code. */
   readonly reason: string;
+  /** The HTTP status that a server answered with; undefined where no server did. */
+  readonly status: number | undefined;
+  /** The method of the request that came to nothing, such as `"POST"`; undefined where none was made. */
+  readonly method: string | undefined;
+  /** The URL of that request, without a user's name and password; undefined where none was made. */
+  readonly url: string | undefined;
 
   /**
    * Makes an error of a code and a reason.
    *
    * @param code MLflow's code for this kind of error
    * @param reason the state found and what is wanted
-   * @param options `action`: what was being done; `cause`: the lower error this one comes from
+   * @param options `action`: what was being done; `cause`: the lower error this one comes from; `status`, `method` and
+   * `url` of the request, if it was one
    */
   constructor(code: ErrorCode, reason: string, options: MlflowErrorOptions = {}) {
-    const { action, ...rest } = options;
+    const { action, status, method, url, ...rest } = options;
     super(`${action === undefined ? "" : `${action}: `}${reason} (${code})`, rest);
     this.code = code;
     this.reason = reason;
+    this.status = status;
+    this.method = method;
+    this.url = url;
   }
 }
 
@@ -67,6 +83,7 @@ export async function doing<T>(action: string, work: () => T | Promise<T>): Prom
     return await work();
   } catch (error) {
     if (!(error instanceof MlflowError)) throw error;
-    throw new MlflowError(error.code, error.reason, { action, cause: error });
+    const { code, reason, status, method, url } = error;
+    throw new MlflowError(code, reason, { action, status, method, url, cause: error });
   }
 }

@@ -1,5 +1,6 @@
 import { resolve } from "@std/path";
 import { MlflowError } from "../errors.ts";
+import { RestStore } from "./rest_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import type { TrackingStore } from "./store.ts";
 
@@ -30,9 +31,11 @@ export function absoluteUri(uri: string): string {
 
 async function openNew(uri: string): Promise<TrackingStore> {
   if (uri.startsWith("sqlite:")) return await SqliteStore.open(uri);
+  if (/^https?:/.test(uri)) return await RestStore.open(uri);
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
-    "the scheme must be sqlite (sqlite:///mlflow.db); tracking servers and ./mlruns folders are not supported yet",
-    { action: `Cannot open tracking store "${uri}"` },
+    "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db); ./mlruns folders are not supported yet",
+    // A mistyped URI may hold a password.
+    { action: `Cannot open tracking store "${uri.replace(/\/\/[^/@]*@/, "//")}"` },
   );
 }

@@ -1,0 +1,63 @@
+import { join } from "@std/path";
+import { readEnv } from "../env.ts";
+
+/** What a request is authorized with, and what must never be shown. */
+export interface Credentials {
+  /** The value of the header `Authorization`; undefined where none was given. */
+  readonly authorization: string | undefined;
+  /** The parts of it that no message may hold. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * The credentials for a server: those in its URL, else name and password of `MLFLOW_TRACKING_USERNAME` and
+ * `MLFLOW_TRACKING_PASSWORD`, each of them else of `~/.mlflow/credentials`, else `MLFLOW_TRACKING_TOKEN`.
+ */
+export async function readCredentials(url: URL): Promise<Credentials> {
+  if (url.username !== "" || url.password !== "") {
+    return basic(decodeURIComponent(url.username), decodeURIComponent(url.password));
+  }
+  const file = await readFile();
+  const username = readEnv("MLFLOW_TRACKING_USERNAME") ?? file.get("mlflow_tracking_username");
+  const password = readEnv("MLFLOW_TRACKING_PASSWORD") ?? file.get("mlflow_tracking_password");
+  if (username && password) return basic(username, password);
+  const token = readEnv("MLFLOW_TRACKING_TOKEN");
+  if (token === undefined) return { authorization: undefined, secrets: [] };
+  return { authorization: `Bearer ${token}`, secrets: [token] };
+}
+
+function basic(username: string, password: string): Credentials {
+  const encoded = new TextEncoder().encode(`${username}:${password}`).toBase64();
+  return { authorization: `Basic ${encoded}`, secrets: [encoded, password, encodeURIComponent(password)] };
+}
+
+/** The section `[mlflow]` of the file of credentials; empty where it is not there or Deno does not allow to read it. */
+async function readFile(): Promise<ReadonlyMap<string, string>> {
+  const home = readEnv("HOME") ?? readEnv("USERPROFILE");
+  if (home === undefined) return new Map();
+  const path = join(home, ".mlflow", "credentials");
+  if ((await Deno.permissions.query({ name: "read", path })).state !== "granted") return new Map();
+  try {
+    return parseSection(await Deno.readTextFile(path), "mlflow");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Map();
+    throw error;
+  }
+}
+
+/** One section of an INI file, read as Python's `configparser` reads it: names in small letters, `%%` for `%`. */
+export function parseSection(text: string, section: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  let current = "";
+  for (const line of text.split(/\r?\n/)) {
+    if (/^\s*([#;]|$)/.test(line)) continue;
+    const header = /^\s*\[([^\]]+)\]/.exec(line);
+    if (header !== null) {
+      current = header[1];
+      continue;
+    }
+    const [, name, value] = /^\s*([^=:]+?)\s*[=:]\s*(.*?)\s*$/.exec(line) ?? [];
+    if (current === section && name !== undefined) values.set(name.toLowerCase(), value.replaceAll("%%", "%"));
+  }
+  return values;
+}
