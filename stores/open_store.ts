@@ -1,5 +1,7 @@
 import { resolve } from "@std/path";
 import { MlflowError } from "../errors.ts";
+import { absoluteFolderUri, isFolderUri } from "./file/location.ts";
+import { FileStore } from "./file_store.ts";
 import { RestStore } from "./rest_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import type { TrackingStore } from "./store.ts";
@@ -25,6 +27,7 @@ export function openStore(uri: string): TrackingStore | Promise<TrackingStore> {
 
 /** A tracking URI whose relative path is that of the present working directory. */
 export function absoluteUri(uri: string): string {
+  if (isFolderUri(uri)) return absoluteFolderUri(uri);
   const relative = /^sqlite:\/\/\/([^/:][^?#]*)$/.exec(uri)?.[1];
   return relative === undefined ? uri : `sqlite:///${resolve(relative)}`;
 }
@@ -32,9 +35,10 @@ export function absoluteUri(uri: string): string {
 async function openNew(uri: string): Promise<TrackingStore> {
   if (uri.startsWith("sqlite:")) return await SqliteStore.open(uri);
   if (/^https?:/.test(uri)) return await RestStore.open(uri);
+  if (isFolderUri(uri)) return await FileStore.open(uri);
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
-    "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db); ./mlruns folders are not supported yet",
+    "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db), file (file:./mlruns)",
     // A mistyped URI may hold a password.
     { action: `Cannot open tracking store "${uri.replace(/\/\/[^/@]*@/, "//")}"` },
   );

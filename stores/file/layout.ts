@@ -76,6 +76,11 @@ export class Layout {
       .map(({ name }) => ({ id: name, experimentId, folder: join(folder, "models", name) }));
   }
 
+  /** Whether the folder of a run or model says what it is. */
+  isDescribed({ folder }: Place): boolean {
+    return has(folder);
+  }
+
   #find(id: string, below: string): Place | undefined {
     if (!/^[a-zA-Z0-9][\w-]*$/.test(id) || (below === "" && RESERVED.has(id))) return undefined;
     const seen = this.#seen.get(id);
