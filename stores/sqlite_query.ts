@@ -1,83 +1,146 @@
 import type { SQLInputValue } from "node:sqlite";
 import type { ViewType } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { type Comparison, type Order, parseRunFilter, parseRunOrder } from "./filter.ts";
-import type { LoggedModelSearch, StoreSearch } from "./store.ts";
+import {
+  type Comparison,
+  type Order,
+  parseExperimentFilter,
+  parseExperimentOrders,
+  parseLoggedModelFilter,
+  parseRunFilter,
+  parseRunOrders,
+  readLoggedModelOrder,
+} from "./filter.ts";
+import type { LoggedModelOrder, LoggedModelSearch, StoreSearch } from "./store.ts";
 
 /** A piece of SQL and the values of its question marks, in order. */
-interface Sql {
+export interface Sql {
   readonly sql: string;
   readonly values: readonly SQLInputValue[];
 }
 
-/** The query that gives the ids of the runs of these experiments that a search finds, in its order. */
-export function runQuery(experimentIds: readonly number[], search: StoreSearch): Sql {
-  const conditions = parseRunFilter(search.filter ?? "").map(runCondition);
-  const orders = (search.orderBy ?? []).map(parseRunOrder);
-  const doubled = orders.find((order, i) =>
-    orders.findIndex((o) => o.entity === order.entity && o.key === order.key) < i
-  );
-  if (doubled !== undefined) {
-    throw new MlflowError(
-      "INVALID_PARAMETER_VALUE",
-      `\`order_by\` contains duplicate fields: ${JSON.stringify(search.orderBy)}`,
-    );
-  }
-  const order = orders.map(runOrder);
-  const named = orders.some(({ entity, key }) => entity === "attribute" && /^(start_time|created)$/i.test(key));
-  const where = ["r.experiment_id IN (SELECT value FROM json_each(?))", stage("r.lifecycle_stage", search.viewType)];
+/** Pieces of SQL put together, strings among them as they are. */
+export function join(...parts: readonly (string | Sql)[]): Sql {
   return {
-    sql:
-      `SELECT r.run_uuid FROM runs r WHERE ${[...where, ...conditions.map(({ sql }) => sql)].join(" AND ")} ORDER BY ` +
-      [...order.map(({ sql }) => sql), ...(named ? [] : ["r.start_time DESC"]), "r.run_uuid"].join(", "),
-    values: [
-      JSON.stringify(experimentIds),
-      ...conditions.flatMap(({ values }) => values),
-      ...order.flatMap(({ values }) => values),
-    ],
+    sql: parts.map((part) => typeof part === "string" ? part : part.sql).join(""),
+    values: parts.flatMap((part) => typeof part === "string" ? [] : part.values),
   };
 }
 
-/** The conditions and order of a search for experiments. Its filters come with the tracking client's whole grammar. */
-export function experimentQuery(search: StoreSearch): Sql {
-  if (search.filter || search.orderBy?.length) {
-    throw new MlflowError(
-      "NOT_IMPLEMENTED",
-      "Cannot search experiments by a filter or an order: give neither, and choose among the results",
-    );
-  }
-  return {
-    sql: `WHERE ${stage("lifecycle_stage", search.viewType)} ORDER BY e.creation_time DESC, experiment_id`,
-    values: [],
-  };
+/** Pieces of SQL with a text between them. */
+export function joined(parts: readonly Sql[], separator: string): Sql {
+  return { sql: parts.map(({ sql }) => sql).join(separator), values: parts.flatMap(({ values }) => values) };
+}
+
+/** A search for runs, read: what holds, and in which order. */
+export interface RunSearch {
+  readonly filter: readonly Comparison[];
+  readonly orders: readonly Order[];
+  readonly viewType: ViewType | undefined;
+}
+
+/** Reads a search for runs. */
+export function readRunSearch({ filter = "", orderBy = [], viewType }: StoreSearch): RunSearch {
+  const orders = parseRunOrders(orderBy);
+  const named = orders.some(({ entity, key }) => entity === "attribute" && RUN_COLUMNS[key] === "r.start_time");
+  const rest: readonly Order[] = [
+    ...(named ? [] : [{ entity: "attribute", key: "start_time", ascending: false } as const]),
+    { entity: "attribute", key: "run_id", ascending: true },
+  ];
+  return { filter: parseRunFilter(filter), orders: [...orders, ...rest], viewType };
+}
+
+/** The query that gives the ids of the runs, as `run_uuid`, that a search finds, in its order. */
+export function runQuery(experimentIds: readonly number[], { filter, orders, viewType }: RunSearch): Sql {
+  const joins = orders.flatMap((order, i) => runOrderJoin(order, i));
+  return join(
+    "SELECT r.run_uuid FROM runs r",
+    joined(joins, ""),
+    " WHERE ",
+    joined([
+      inExperiments("r.experiment_id", experimentIds),
+      stage("r.lifecycle_stage", viewType),
+      ...filter.map(runCondition),
+    ], " AND "),
+    " ORDER BY ",
+    orders.map((order, i) => runOrderTerm(order, i)).join(", "),
+  );
+}
+
+/** The conditions and order of a search for experiments, whose table has the name `e`. */
+export function experimentQuery({ filter = "", orderBy = [], viewType }: StoreSearch): Sql {
+  const conditions = parseExperimentFilter(filter).map(experimentCondition);
+  const orders = parseExperimentOrders(orderBy.length > 0 ? orderBy : ["creation_time DESC", "experiment_id ASC"]);
+  const ties: Order[] = orders.some(({ key }) => key === "experiment_id")
+    ? []
+    : [{ entity: "attribute", key: "experiment_id", ascending: false }];
+  return join(
+    "WHERE ",
+    joined([stage("e.lifecycle_stage", viewType), ...conditions], " AND "),
+    " ORDER BY ",
+    [...orders, ...ties].map(({ key, ascending }) => `e.${key} ${ascending ? "ASC" : "DESC"}`).join(", "),
+  );
 }
 
 /** The query that gives the ids of the logged models of these experiments that a search finds, in its order. */
 export function loggedModelQuery(experimentIds: readonly number[], search: LoggedModelSearch): Sql {
-  if (search.filter || search.orderBy?.length || search.datasets?.length) {
-    throw new MlflowError("NOT_IMPLEMENTED", "Cannot search logged models by a filter or an order yet");
+  const { filter = "", datasets = [], orderBy = [] } = search;
+  if (datasets.some(({ name }) => !name)) {
+    throw new MlflowError("INVALID_PARAMETER_VALUE", "`dataset_name` in the `datasets` clause must be specified.");
   }
-  return {
-    sql: "SELECT model_id FROM logged_models WHERE lifecycle_stage != 'deleted' AND experiment_id IN " +
-      "(SELECT value FROM json_each(?)) ORDER BY creation_timestamp_ms DESC, model_id",
-    values: [JSON.stringify(experimentIds)],
-  };
+  const onDatasets = joined(
+    datasets.map(({ name, digest }) => ({
+      sql: `(m.dataset_name = ?${digest === undefined ? "" : " AND m.dataset_digest = ?"})`,
+      values: digest === undefined ? [name] : [name, digest],
+    })),
+    " OR ",
+  );
+  const comparisons = parseLoggedModelFilter(filter);
+  const conditions = comparisons.map((comparison) => modelCondition(comparison, onDatasets));
+  if (datasets.length > 0 && !comparisons.some(({ entity }) => entity === "metric")) {
+    conditions.push(
+      join("EXISTS (SELECT 1 FROM logged_model_metrics m WHERE m.model_id = l.model_id AND (", onDatasets, "))"),
+    );
+  }
+  const orders = orderBy.map(readLoggedModelOrder);
+  const named = (column: string) => orders.some(({ key, entity }) => entity === "attribute" && key === column);
+  return join(
+    "SELECT l.model_id FROM logged_models l WHERE ",
+    joined(
+      [inExperiments("l.experiment_id", experimentIds), plain("l.lifecycle_stage != 'deleted'"), ...conditions],
+      " AND ",
+    ),
+    " ORDER BY ",
+    joined([
+      ...orders.map((order, i) => modelOrder(order, orderBy[i])),
+      ...(named("creation_timestamp_ms") ? [] : [plain("l.creation_timestamp_ms DESC")]),
+      ...(named("model_id") ? [] : [plain("l.model_id")]),
+    ], ", "),
+  );
 }
 
-function stage(column: string, viewType: ViewType = "ACTIVE_ONLY"): string {
+/** That a row belongs to one of the experiments. */
+export function inExperiments(column: string, experimentIds: readonly number[]): Sql {
+  // Rows of a single experiment can be walked through in the order of an index.
+  if (experimentIds.length === 1) return { sql: `${column} = ?`, values: [experimentIds[0]] };
+  return { sql: `${column} IN (SELECT value FROM json_each(?))`, values: [JSON.stringify(experimentIds)] };
+}
+
+/** That a row is of the stage looked at. */
+export function stage(column: string, viewType: ViewType = "ACTIVE_ONLY"): Sql {
   switch (viewType) {
     case "ACTIVE_ONLY":
-      return `${column} = 'active'`;
+      return plain(`${column} = 'active'`);
     case "DELETED_ONLY":
-      return `${column} = 'deleted'`;
+      return plain(`${column} = 'deleted'`);
     case "ALL":
-      return `${column} IN ('active', 'deleted')`;
+      return plain(`${column} IN ('active', 'deleted')`);
     default:
       throw new TypeError(`viewType must be "ACTIVE_ONLY", "DELETED_ONLY" or "ALL": received "${viewType}"`);
   }
 }
 
-const ATTRIBUTE_COLUMNS: Readonly<Record<string, string>> = {
+const RUN_COLUMNS: Readonly<Record<string, string>> = {
   run_id: "r.run_uuid",
   status: "r.status",
   user_id: "r.user_id",
@@ -86,53 +149,107 @@ const ATTRIBUTE_COLUMNS: Readonly<Record<string, string>> = {
   created: "r.start_time",
   Created: "r.start_time",
   end_time: "r.end_time",
+  run_name: "r.name",
 };
 
-function runCondition(comparison: Comparison): Sql {
+/** The tables of what a run may be filtered and ordered by. */
+const RUN_TABLES = { metric: "latest_metrics", parameter: "params", tag: "tags" } as const;
+
+/** The condition that a run of the name `r` meets the comparison. */
+export function runCondition(comparison: Comparison): Sql {
   const { entity, key } = comparison;
   switch (entity) {
-    case "metric": {
-      const { sql, values } = compare("m.value", comparison);
-      // A NaN is stored as 0: it equals nothing and is less or more than nothing.
-      const test = comparison.comparator === "!=" ? `(m.is_nan = 1 OR ${sql})` : `(m.is_nan = 0 AND ${sql})`;
-      return exists("latest_metrics m", "m", key, test, values);
-    }
+    case "metric":
     case "parameter":
-    case "tag": {
-      const table = entity === "tag" ? "tags" : "params";
-      if (comparison.comparator === "IS NULL") {
-        const { sql, values } = exists(`${table} m`, "m", key, "1", []);
-        return { sql: `NOT ${sql}`, values };
-      }
-      if (comparison.comparator === "IS NOT NULL") return exists(`${table} m`, "m", key, "1", []);
-      const { sql, values } = compare("m.value", comparison);
-      return exists(`${table} m`, "m", key, sql, values);
-    }
+    case "tag":
+      return ofRun(RUN_TABLES[entity], key, comparison.comparator, metricOrText("m", comparison));
     case "attribute": {
-      const column = ATTRIBUTE_COLUMNS[key];
+      // Every attribute without a column here is a spelling of the run's name. MLflow looks for that among the tags.
+      const column = key === "run_name" ? undefined : RUN_COLUMNS[key];
       if (column !== undefined) return compare(column, comparison);
-      // Every other attribute that the parser lets through is a spelling of the run's name.
-      const { sql, values } = compare("m.value", comparison);
-      return exists("tags m", "m", "mlflow.runName", sql, values);
+      return ofRun("tags", "mlflow.runName", comparison.comparator, compare("m.value", comparison));
     }
-    case "dataset": {
-      const column = key === "context" ? "t.value" : key === "name" ? "d.name" : "d.digest";
-      const { sql, values } = compare(column, comparison);
-      return {
-        sql: "EXISTS (SELECT 1 FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t " +
+    case "dataset":
+      return join(
+        "EXISTS (SELECT 1 FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t " +
           "ON t.input_uuid = i.input_uuid AND t.name = 'mlflow.data.context' WHERE i.source_type = 'DATASET' AND " +
-          `i.destination_type = 'RUN' AND i.destination_id = r.run_uuid AND ${sql})`,
-        values,
-      };
-    }
+          "i.destination_type = 'RUN' AND i.destination_id = r.run_uuid AND ",
+        compare(key === "context" ? "t.value" : `d.${key}`, comparison),
+        ")",
+      );
   }
 }
 
-function exists(from: string, alias: string, key: string, test: string, values: readonly SQLInputValue[]): Sql {
-  return {
-    sql: `EXISTS (SELECT 1 FROM ${from} WHERE ${alias}.run_uuid = r.run_uuid AND ${alias}.key = ? AND ${test})`,
-    values: [key, ...values],
+/** The condition on a row of `latest_metrics`, `params` or `tags`. */
+export function metricOrText(alias: string, comparison: Comparison): Sql {
+  const condition = compare(`${alias}.value`, comparison);
+  if (comparison.entity !== "metric") return condition;
+  // A NaN is stored as 0: it equals nothing and is less or more than nothing.
+  return comparison.comparator === "!="
+    ? join(`(${alias}.is_nan = 1 OR `, condition, ")")
+    : join(`(${alias}.is_nan = 0 AND `, condition, ")");
+}
+
+function ofRun(table: string, key: string, comparator: Comparison["comparator"], test: Sql): Sql {
+  const has = { sql: `EXISTS (SELECT 1 FROM ${table} m WHERE m.run_uuid = r.run_uuid AND m.key = ?`, values: [key] };
+  if (comparator === "IS NULL") return join("NOT ", has, ")");
+  return comparator === "IS NOT NULL" ? join(has, ")") : join(has, " AND ", test, ")");
+}
+
+function experimentCondition(comparison: Comparison): Sql {
+  const { entity, key, comparator } = comparison;
+  if (entity === "attribute") return compare(`e.${key}`, comparison);
+  const has = {
+    sql: "EXISTS (SELECT 1 FROM experiment_tags t WHERE t.experiment_id = e.experiment_id AND t.key = ?",
+    values: [key],
   };
+  if (comparator === "IS NULL") return join("NOT ", has, ")");
+  return comparator === "IS NOT NULL" ? join(has, ")") : join(has, " AND ", compare("t.value", comparison), ")");
+}
+
+function modelCondition(comparison: Comparison, onDatasets: Sql): Sql {
+  const { entity, key } = comparison;
+  switch (entity) {
+    case "metric":
+      return join(
+        {
+          sql: "EXISTS (SELECT 1 FROM logged_model_metrics m WHERE m.model_id = l.model_id AND m.metric_name = ? AND ",
+          values: [key],
+        },
+        compare("m.metric_value", comparison),
+        ...(onDatasets.sql === "" ? [] : [" AND (", onDatasets, ")"]),
+        ")",
+      );
+    case "parameter":
+    case "tag": {
+      const [table, name] = entity === "tag" ? ["logged_model_tags", "tag"] : ["logged_model_params", "param"];
+      return join(
+        {
+          sql: `EXISTS (SELECT 1 FROM ${table} m WHERE m.model_id = l.model_id AND m.${name}_key = ? AND `,
+          values: [key],
+        },
+        compare(`m.${name}_value`, comparison),
+        ")",
+      );
+    }
+    default:
+      return compare(`l.${key}`, comparison);
+  }
+}
+
+function modelOrder({ entity, key, ascending }: Order, { datasetName, datasetDigest }: LoggedModelOrder): Sql {
+  const direction = `${ascending ? "ASC" : "DESC"} NULLS LAST`;
+  if (entity === "attribute") return plain(`l.${key} ${direction}`);
+  const conditions = [
+    { sql: "m.metric_name = ?", values: [key] },
+    ...(datasetName ? [{ sql: "m.dataset_name = ?", values: [datasetName] }] : []),
+    ...(datasetDigest ? [{ sql: "m.dataset_digest = ?", values: [datasetDigest] }] : []),
+  ];
+  return join(
+    "(SELECT m.metric_value FROM logged_model_metrics m WHERE m.model_id = l.model_id AND ",
+    joined(conditions, " AND "),
+    ` ORDER BY m.metric_timestamp_ms DESC, m.metric_step DESC, m.run_id LIMIT 1) ${direction}`,
+  );
 }
 
 function compare(column: string, { comparator, value }: Comparison): Sql {
@@ -155,33 +272,25 @@ function globOf(pattern: string): string {
   return pattern.replace(/[%_*?[]/g, (c) => c === "%" ? "*" : c === "_" ? "?" : `[${c}]`);
 }
 
-function runOrder({ entity, key, ascending }: Order): Sql {
-  const direction = ascending ? "ASC" : "DESC";
-  const last = "NULLS LAST";
-  switch (entity) {
-    case "metric": {
-      const select = (column: string) =>
-        `(SELECT ${column} FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = ?)`;
-      // Numbers first, then NaN, then runs without the metric, in either direction.
-      return {
-        sql: `${select("m.is_nan")} ASC ${last}, ${select("m.value")} ${direction} ${last}`,
-        values: [key, key],
-      };
-    }
-    case "parameter":
-    case "tag":
-      return {
-        sql:
-          `(SELECT m.value FROM ${
-            entity === "tag" ? "tags" : "params"
-          } m WHERE m.run_uuid = r.run_uuid AND m.key = ?) ` +
-          `${direction} ${last}`,
-        values: [key],
-      };
-    case "attribute":
-      if (key === "run_name") return runOrder({ entity: "tag", key: "mlflow.runName", ascending });
-      return { sql: `${ATTRIBUTE_COLUMNS[key]} ${direction} ${last}`, values: [] };
-    case "dataset":
-      throw new MlflowError("INVALID_PARAMETER_VALUE", `Invalid identifier type: dataset '${key}' cannot order runs`);
+function runOrderJoin({ entity, key }: Order, i: number): Sql[] {
+  if (entity === "attribute" || entity === "dataset") return [];
+  return [{
+    sql: ` LEFT JOIN ${RUN_TABLES[entity]} o${i} ON o${i}.run_uuid = r.run_uuid AND o${i}.key = ?`,
+    values: [key],
+  }];
+}
+
+/** A term of the order of runs: what is there first, for a metric then NaN, then what is not there, in either direction. */
+export function runOrderTerm({ entity, key, ascending }: Order, i: number): string {
+  const direction = `${ascending ? "ASC" : "DESC"} NULLS LAST`;
+  if (entity === "attribute") {
+    // Whatever is not null needs no word about nulls, which would keep an index from being used.
+    const column = RUN_COLUMNS[key];
+    return column === "r.run_uuid" ? `${column} ${ascending ? "ASC" : "DESC"}` : `${column} ${direction}`;
   }
+  return entity === "metric" ? `o${i}.is_nan ASC NULLS LAST, o${i}.value ${direction}` : `o${i}.value ${direction}`;
+}
+
+function plain(sql: string): Sql {
+  return { sql, values: [] };
 }

@@ -97,7 +97,7 @@ test("has the default experiment", async (store) => {
   assertStringIncludes(experiment.artifactLocation, "/0");
 });
 
-test("makes experiments and finds them by name", async (store, experimentId) => {
+test("makes experiments and finds them by name", async (store) => {
   const name = uniqueName("flowers");
   const id = await store.createExperiment(name, { tags: { team: "a" } });
   const experiment = await store.getExperimentByName(name);
@@ -134,7 +134,7 @@ test("refuses bad names and ids of experiments", async (store) => {
   );
 });
 
-test("keeps an artifact location that was given", async (store, experimentId) => {
+test("keeps an artifact location that was given", async (store) => {
   const id = await store.createExperiment(uniqueName("elsewhere"), { artifactLocation: "s3://bucket/a?x=1" });
   const run = await store.createRun({ experimentId: id });
   assertEquals(run.info.artifactUri, `s3://bucket/a/${run.info.runId}/artifacts?x=1`);
