@@ -24,6 +24,7 @@ export {
   type TrainingCallback,
 } from "./callback.ts";
 export * from "./client.ts";
+export { filter, type FilterValue } from "./filter.ts";
 export {
   activeRun,
   createExperiment,
