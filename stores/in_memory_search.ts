@@ -1,12 +1,20 @@
-import type { Experiment, LoggedModel, RunRecord, ViewType } from "../entities.ts";
+import type { Experiment, LoggedModel, LoggedModelMetric, RunRecord, ViewType } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { type Comparator, type Comparison, type Order, parseRunFilter, parseRunOrder } from "./filter.ts";
-import type { LoggedModelSearch, StoreSearch } from "./store.ts";
+import {
+  type Comparator,
+  type Comparison,
+  type Entity,
+  type Order,
+  parseExperimentFilter,
+  parseExperimentOrders,
+  parseLoggedModelFilter,
+  parseRunFilter,
+  parseRunOrders,
+  readLoggedModelOrder,
+} from "./filter.ts";
+import type { LoggedModelOrder, LoggedModelSearch, StoreSearch } from "./store.ts";
 
 type Value = string | number;
-
-/** Gives the values that an entity has for a name of a filter: none, one, or one for each dataset. */
-type Lookup<T> = (item: T, entity: Comparison["entity"], key: string) => readonly Value[];
 
 /** A search for entities that are held in memory, with the answers of the SQL stores. */
 export interface Query<T> {
@@ -20,47 +28,79 @@ export interface RunQuery extends Query<RunRecord> {
   readonly needsOnlyInfo: boolean;
 }
 
+/** How the names of a filter are looked up in an entity. */
+interface Lookup<T> {
+  /** The values that a comparison looks at: none, one, or one for each dataset. */
+  values(item: T, entity: Entity, key: string): readonly Value[];
+  /** The value that a term of the order looks at. */
+  orderValue(item: T, order: Order, i: number): Value | undefined;
+}
+
 /** Reads the filter and order of a search for runs. */
-export function runQuery(search: StoreSearch): RunQuery {
-  const filter = parseRunFilter(search.filter ?? "");
-  const orders = (search.orderBy ?? []).map(parseRunOrder);
-  checkDoubled(orders, search.orderBy);
+export function runQuery({ filter = "", orderBy = [] }: StoreSearch): RunQuery {
+  const comparisons = parseRunFilter(filter);
+  const orders = parseRunOrders(orderBy);
   const named = orders.some(({ entity, key }) => entity === "attribute" && /^(start_time|created)$/i.test(key));
-  const ties: readonly Order[] = [
-    ...(named ? [] : [{ entity: "attribute", key: "start_time", ascending: false } as const]),
-    { entity: "attribute", key: "run_id", ascending: true },
-  ];
+  const ties = [...(named ? [] : [byAttribute("start_time", false)]), byAttribute("run_id")];
   return {
-    needsOnlyInfo: [...filter, ...orders].every(({ entity }) => entity === "attribute"),
-    find: (runs) => findAll(runs, filter, [...orders, ...ties], runValues),
+    needsOnlyInfo: [...comparisons, ...orders].every(({ entity }) => entity === "attribute"),
+    find: (runs) =>
+      findAll(runs, comparisons, [...orders, ...ties], {
+        values: runValues,
+        orderValue: (run, { entity, key }) => runValues(run, entity, key)[0],
+      }),
   };
 }
 
 /** Reads the filter and order of a search for experiments. */
-export function experimentQuery(search: StoreSearch): Query<Experiment> {
-  if (search.filter || search.orderBy?.length) {
-    throw new MlflowError(
-      "NOT_IMPLEMENTED",
-      "Cannot search experiments by a filter or an order: give neither, and choose among the results",
-    );
-  }
-  const ties: readonly Order[] = [
-    { entity: "attribute", key: "creation_time", ascending: false },
-    { entity: "attribute", key: "experiment_id", ascending: true },
-  ];
-  return { find: (experiments) => findAll(experiments, [], ties, experimentValues) };
+export function experimentQuery({ filter = "", orderBy = [] }: StoreSearch): Query<Experiment> {
+  const comparisons = parseExperimentFilter(filter);
+  const orders = parseExperimentOrders(orderBy.length > 0 ? orderBy : ["creation_time DESC", "experiment_id ASC"]);
+  const named = orders.some(({ key }) => key === "experiment_id");
+  return {
+    find: (experiments) =>
+      findAll(experiments, comparisons, [...orders, ...(named ? [] : [byAttribute("experiment_id", false)])], {
+        values: experimentValues,
+        // Ids are numbers, and too long for those of JavaScript.
+        orderValue: (experiment, { entity, key }) =>
+          key === "experiment_id"
+            ? experiment.experimentId.padStart(20, "0")
+            : experimentValues(experiment, entity, key)[0],
+      }),
+  };
 }
 
 /** Reads the filter, datasets and order of a search for logged models. */
-export function loggedModelQuery(search: LoggedModelSearch): Query<LoggedModel> {
-  if (search.filter || search.orderBy?.length || search.datasets?.length) {
-    throw new MlflowError("NOT_IMPLEMENTED", "Cannot search logged models by a filter or an order yet");
+export function loggedModelQuery({ filter = "", datasets = [], orderBy = [] }: LoggedModelSearch): Query<LoggedModel> {
+  if (datasets.some(({ name }) => !name)) {
+    throw new MlflowError("INVALID_PARAMETER_VALUE", "`dataset_name` in the `datasets` clause must be specified.");
   }
-  const ties: readonly Order[] = [
-    { entity: "attribute", key: "creation_timestamp", ascending: false },
-    { entity: "attribute", key: "model_id", ascending: true },
+  const comparisons = parseLoggedModelFilter(filter);
+  const orders = orderBy.map(readLoggedModelOrder);
+  const named = (name: string) => orders.some(({ entity, key }) => entity === "attribute" && key === name);
+  const ties = [
+    ...(named("creation_timestamp_ms") ? [] : [byAttribute("creation_timestamp_ms", false)]),
+    ...(named("model_id") ? [] : [byAttribute("model_id")]),
   ];
-  return { find: (models) => findAll(models, [], ties, modelValues) };
+  const isOnDataset = ({ dataset }: LoggedModelMetric) =>
+    datasets.length === 0 || datasets.some(({ name, digest }) => isDataset(dataset, name, digest));
+  const needsMetric = datasets.length > 0 && !comparisons.some(({ entity }) => entity === "metric");
+  return {
+    find: (models) =>
+      findAll(
+        needsMetric ? models.filter(({ metrics }) => metrics.some(isOnDataset)) : models,
+        comparisons,
+        [...orders, ...ties],
+        {
+          values: (model, entity, key) =>
+            entity === "metric"
+              ? model.metrics.filter((metric) => metric.key === key && isOnDataset(metric)).map(({ value }) => value)
+              : modelValues(model, entity, key),
+          orderValue: (model, { entity, key }, i) =>
+            entity === "metric" ? latestValue(model, key, orderBy[i]) : modelValues(model, entity, key)[0],
+        },
+      ),
+  };
 }
 
 /** Whether a search of this view looks at what is in this stage. */
@@ -77,7 +117,7 @@ export function isInView(stage: "active" | "deleted", view: ViewType = "ACTIVE_O
   }
 }
 
-function runValues({ info, data, inputs }: RunRecord, entity: Comparison["entity"], key: string): readonly Value[] {
+function runValues({ info, data, inputs }: RunRecord, entity: Entity, key: string): readonly Value[] {
   switch (entity) {
     case "metric":
       return own(data.metrics, key);
@@ -116,7 +156,7 @@ function runAttribute(info: RunRecord["info"], key: string): Value | undefined {
   }
 }
 
-function experimentValues(experiment: Experiment, entity: Comparison["entity"], key: string): readonly Value[] {
+function experimentValues(experiment: Experiment, entity: Entity, key: string): readonly Value[] {
   if (entity === "tag") return own(experiment.tags, key);
   switch (key) {
     case "experiment_id":
@@ -130,50 +170,58 @@ function experimentValues(experiment: Experiment, entity: Comparison["entity"], 
   }
 }
 
-function modelValues(model: LoggedModel, entity: Comparison["entity"], key: string): readonly Value[] {
-  switch (entity) {
-    case "parameter":
-      return own(model.params, key);
-    case "tag":
-      return own(model.tags, key);
-    case "metric":
-      return model.metrics.filter((metric) => metric.key === key).map(({ value }) => value);
+function modelValues(model: LoggedModel, entity: Entity, key: string): readonly Value[] {
+  if (entity === "parameter") return own(model.params, key);
+  if (entity === "tag") return own(model.tags, key);
+  switch (key) {
+    case "model_id":
+      return [model.modelId];
+    case "experiment_id":
+      return [model.experimentId];
+    case "name":
+      return [model.name];
+    case "artifact_location":
+      return [model.artifactLocation];
+    case "status":
+      return [model.status];
+    case "lifecycle_stage":
+      // No search finds deleted ones.
+      return ["active"];
+    case "model_type":
+      return present(model.modelType);
+    case "source_run_id":
+      return present(model.sourceRunId);
+    case "creation_timestamp_ms":
+      return [model.creationTimestamp];
+    case "last_updated_timestamp_ms":
+      return [model.lastUpdatedTimestamp];
     default:
-      return present(modelAttribute(model, key));
+      return [];
   }
 }
 
-function modelAttribute(model: LoggedModel, key: string): Value | undefined {
-  switch (key) {
-    case "model_id":
-      return model.modelId;
-    case "model_type":
-      return model.modelType;
-    case "status":
-      return model.status;
-    case "source_run_id":
-      return model.sourceRunId;
-    case "creation_timestamp":
-    case "creation_time":
-      return model.creationTimestamp;
-    case "last_updated_timestamp":
-    case "last_updated_time":
-      return model.lastUpdatedTimestamp;
-    default:
-      return model.name;
-  }
+/** The value of a model's metric that was measured last, on the dataset of the order if it has one. */
+function latestValue({ metrics }: LoggedModel, key: string, order: LoggedModelOrder): number | undefined {
+  const { datasetName, datasetDigest } = order;
+  return metrics
+    .filter((metric) => metric.key === key && (!datasetName || isDataset(metric.dataset, datasetName, datasetDigest)))
+    .toSorted((a, b) => b.timestamp - a.timestamp || b.step - a.step || (a.runId < b.runId ? -1 : 1))[0]?.value;
+}
+
+function isDataset(dataset: LoggedModelMetric["dataset"], name: string, digest: string | undefined): boolean {
+  return dataset?.name === name && (digest === undefined || dataset.digest === digest);
 }
 
 function findAll<T>(
   items: readonly T[],
-  filter: readonly Comparison[],
+  comparisons: readonly Comparison[],
   orders: readonly Order[],
   lookup: Lookup<T>,
 ): T[] {
-  const tests = filter.map((comparison) => ({ ...comparison, test: testOf(comparison) }));
+  const tests = comparisons.map((comparison) => ({ ...comparison, test: testOf(comparison) }));
   return items
-    .filter((item) => tests.every(({ entity, key, test }) => test(lookup(item, entity, key))))
-    .map((item) => ({ item, keys: orders.map(({ entity, key }) => lookup(item, entity, key)[0]) }))
+    .filter((item) => tests.every(({ entity, key, test }) => test(lookup.values(item, entity, key))))
+    .map((item) => ({ item, keys: orders.map((order, i) => lookup.orderValue(item, order, i)) }))
     .sort((a, b) => {
       for (const [i, { ascending }] of orders.entries()) {
         const order = compareKeys(a.keys[i], b.keys[i], ascending);
@@ -212,10 +260,11 @@ function comparison(comparator: Comparator, wanted: Comparison["value"]): (value
       return (value) => value < wanted!;
     case "<=":
       return (value) => value <= wanted!;
-    case "!=":
-      return (value) => value !== wanted;
-    default:
-      return (value) => value === wanted;
+    default: {
+      // The id of an experiment is compared as a number.
+      const isEqual = (value: Value) => typeof wanted === "number" ? Number(value) === wanted : value === wanted;
+      return comparator === "!=" ? (value) => !isEqual(value) : isEqual;
+    }
   }
 }
 
@@ -240,24 +289,14 @@ function rankOf(value: Value | undefined): number {
   return value === undefined ? 2 : Number.isNaN(value) ? 1 : 0;
 }
 
+function byAttribute(key: string, ascending: boolean = true): Order {
+  return { entity: "attribute", key, ascending };
+}
+
 function own<V extends Value>(record: Readonly<Record<string, V>>, key: string): readonly V[] {
   return Object.hasOwn(record, key) ? [record[key]] : [];
 }
 
 function present(value: Value | undefined): readonly Value[] {
   return value === undefined ? [] : [value];
-}
-
-function checkDoubled(orders: readonly Order[], orderBy: readonly string[] | undefined): void {
-  const seen = new Set<string>();
-  for (const { entity, key } of orders) {
-    const name = JSON.stringify([entity, key]);
-    if (seen.has(name)) {
-      throw new MlflowError(
-        "INVALID_PARAMETER_VALUE",
-        `\`order_by\` contains duplicate fields: ${JSON.stringify(orderBy)}`,
-      );
-    }
-    seen.add(name);
-  }
 }
