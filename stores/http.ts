@@ -223,7 +223,8 @@ export class HttpClient implements Disposable {
     } catch {
       // told below, with the beginning of the text
     }
-    const told = readError(body, status) ?? {
+    const sentence = readError(body, status);
+    const told = sentence !== undefined ? { ...sentence, verbatim: true } : {
       code: codeOfStatus(status),
       reason: `API request to endpoint ${request.path} failed with error code ${status} != 200. ` +
         `Response body: '${excerpt(text)}'`,
@@ -254,7 +255,7 @@ export class HttpClient implements Disposable {
     request: HttpRequest,
     url: string,
     status: number | undefined,
-    told: { readonly code: ErrorCode; readonly reason: string },
+    told: { readonly code: ErrorCode; readonly reason: string; readonly verbatim?: boolean },
     attempt: Partial<FailedAttempt> & { readonly cause?: unknown } = {},
   ): Failure {
     const { retryAfter = null, unsent = false, final = false, cause } = attempt;
@@ -263,7 +264,7 @@ export class HttpClient implements Disposable {
       (retries) =>
         new MlflowError(
           told.code,
-          this.#redact(told.reason) + (retries === 0 ? "" : ` (sent ${retries + 1} times)`),
+          this.#redact(told.reason) + (retries === 0 || told.verbatim ? "" : `, sent ${retries + 1} times`),
           { status, method: request.method, url: this.#redact(url), ...cause === undefined ? {} : { cause } },
         ),
     );

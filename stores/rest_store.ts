@@ -204,18 +204,15 @@ export class RestStore implements TrackingStore {
         query: { run_id: runId, metric_key: key, ...page },
       });
     let reply: Json;
-    if (this.#pagesHistory) {
-      try {
-        reply = await ask({ max_results: limit, page_token: options.pageToken });
-      } catch (error) {
-        if (!(error instanceof MlflowError) || !error.reason.includes("does not support pagination")) throw error;
-        this.#pagesHistory = false;
-        reply = await ask({});
-      }
-    } else {
+    try {
+      reply = await ask(this.#pagesHistory ? { max_results: limit, page_token: options.pageToken } : {});
+    } catch (error) {
+      if (!(error instanceof MlflowError) || !error.reason.includes("does not support pagination")) throw error;
+      this.#pagesHistory = false;
       reply = await ask({});
     }
     const { items, nextPageToken } = readPage(reply, "metrics", readMetric);
+    if (items.length > limit) this.#pagesHistory = false;
     if (this.#pagesHistory && (nextPageToken !== undefined || options.pageToken !== undefined)) {
       return { items, nextPageToken };
     }
