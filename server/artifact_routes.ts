@@ -7,6 +7,7 @@ import { MlflowError } from "../errors.ts";
 import type { Json } from "../stores/wire.ts";
 import { checkArtifactPath } from "../validate.ts";
 import type { Answer, Call, Routes } from "./route.ts";
+import { sendArtifact } from "./send_artifact.ts";
 
 /** The proxy of artifacts, below `/api/2.0/mlflow-artifacts/`. */
 export const PROXY_ROUTES: Routes = {
@@ -15,7 +16,7 @@ export const PROXY_ROUTES: Routes = {
     await served(call).write(safePath(params.rest), request.body ?? new Uint8Array());
     return {};
   },
-  "GET artifacts/*": async (call) => await sendFile(served(call), safePath(call.params.rest)),
+  "GET artifacts/*": async (call) => await sendArtifact(call.request, served(call), safePath(call.params.rest)),
   "DELETE artifacts/*": async (call) => {
     await served(call).delete(safePath(call.params.rest));
     return {};
@@ -41,7 +42,8 @@ export const ARTIFACT_ROUTES: Routes = {
   },
   "GET logged-models/:id/artifacts/files": async (call) => {
     const { artifactLocation } = await call.store.getLoggedModel(call.params.id);
-    return await sendFile(
+    return await sendArtifact(
+      call.request,
       repositoryOf(call, artifactLocation),
       safePath(call.fields.requiredText("artifact_file_path")),
     );
@@ -51,7 +53,11 @@ export const ARTIFACT_ROUTES: Routes = {
 /** `/get-artifact`, where the pages of a server look for a run's files. */
 export const getArtifact: Answer = async (call) => {
   const { info } = await call.store.getRun(call.fields.runId());
-  return await sendFile(repositoryOf(call, info.artifactUri), safePath(call.fields.requiredText("path")));
+  return await sendArtifact(
+    call.request,
+    repositoryOf(call, info.artifactUri),
+    safePath(call.fields.requiredText("path")),
+  );
 };
 
 async function listOf(call: Call, location: string, path = ""): Promise<Json> {
@@ -88,17 +94,6 @@ function safePath(path: string): string {
   } catch (cause) {
     throw new MlflowError("INVALID_PARAMETER_VALUE", "Invalid path", { cause });
   }
-}
-
-async function sendFile(repository: ArtifactRepository, path: string): Promise<Response> {
-  const name = posix.basename(path);
-  return new Response(await repository.read(path), {
-    headers: {
-      "content-type": "application/octet-stream",
-      // Always a file to save: shown as a page of ours, it could act as one.
-      "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(name)}`,
-    },
-  });
 }
 
 function writeFiles(files: readonly FileInfo[]): Json {

@@ -1,3 +1,4 @@
+import { MlflowError } from "../errors.ts";
 import type { TrackingStore } from "../stores/store.ts";
 import type { Json } from "../stores/wire.ts";
 import type { Fields } from "./fields.ts";
@@ -61,5 +62,9 @@ function toPattern(path: string): RegExp {
 }
 
 function decodeAll(groups: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
+  } catch (cause) {
+    throw new MlflowError("INVALID_PARAMETER_VALUE", "Invalid path", { cause });
+  }
 }
