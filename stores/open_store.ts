@@ -33,12 +33,12 @@ export function absoluteUri(uri: string): string {
 }
 
 async function openNew(uri: string): Promise<TrackingStore> {
-  if (uri.startsWith("sqlite:")) return await SqliteStore.open(uri);
+  if (uri.startsWith("sqlite:") || uri.startsWith("memory:")) return await SqliteStore.open(uri);
   if (/^https?:/.test(uri)) return await RestStore.open(uri);
   if (isFolderUri(uri)) return await FileStore.open(uri);
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
-    "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db), file (file:./mlruns)",
+    "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db), file (file:./mlruns), memory (memory:)",
     // A mistyped URI may hold a password.
     { action: `Cannot open tracking store "${uri.replace(/\/\/[^/@]*@/, "//")}"` },
   );

@@ -72,9 +72,10 @@ export class SqliteStore implements TrackingStore {
   }
 
   /**
-   * Opens a `sqlite:` URI, making the file and its tables where they are missing.
+   * Opens a `sqlite:` URI, making the file and its tables where they are missing, or a new and empty store in memory.
    *
-   * @param uri `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///:memory:`
+   * @param uri `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:`, or `memory:` with any name. As a
+   * tracking URI, `memory:name` means the same store wherever it is used in the program, and another name another one
    */
   static async open(uri: string): Promise<SqliteStore> {
     const db = await SqliteDatabase.open(sqlitePath(uri));
@@ -255,6 +256,7 @@ export class SqliteStore implements TrackingStore {
 
 /** The file that a `sqlite:` URI names; three slashes mean a path from the working directory, four one from the root. */
 export function sqlitePath(uri: string): string {
+  if (uri.startsWith("memory:")) return ":memory:";
   const path = /^sqlite:\/\/\/([^?#]+)$/.exec(uri)?.[1];
   if (path === undefined) {
     throw new MlflowError(
