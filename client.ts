@@ -29,7 +29,7 @@ import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
-import { LIMITS } from "./validate.ts";
+import { checkArtifactPath, LIMITS } from "./validate.ts";
 import { writeYaml } from "./yaml.ts";
 
 export type {
@@ -139,7 +139,11 @@ export class MlflowClient {
   readonly trackingUri: string;
   readonly #uri: string;
 
-  /** @param trackingUri such as `sqlite:///mlflow.db`. @default {the one that `getTrackingUri` gives} */
+  /**
+   * Makes a client; the store is opened at its first use.
+   *
+   * @param trackingUri such as `sqlite:///mlflow.db`. @default {the one that `getTrackingUri` gives}
+   */
   constructor(trackingUri: string = getTrackingUri()) {
     this.trackingUri = trackingUri;
     this.#uri = absoluteUri(trackingUri);
@@ -280,7 +284,10 @@ export class MlflowClient {
    * once (1,000 metrics, 100 params, 100 tags). More are written in several goes.
    */
   async logBatch(runId: string, batch: BatchInput): Promise<void> {
-    const { metrics = [], params = [], tags = [] } = batch;
+    const { metrics = [] } = batch;
+    const [params, tags] = [batch.params, batch.tags].map((list = []) =>
+      list.map(({ key, value }) => ({ key, value: pythonText(value) }))
+    );
     const action = `Cannot log ${counted(metrics, "metric")}, ${counted(params, "param")} and ${
       counted(tags, "tag")
     } to run "${runId}"`;
@@ -316,7 +323,8 @@ export class MlflowClient {
       if (isDirectory) {
         throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a folder: log it with logArtifacts");
       }
-      await (await this.#artifacts(runId)).upload(localPath, posix.join(artifactPath, basename(localPath)));
+      const folder = checkArtifactPath(artifactPath);
+      await (await this.#artifacts(runId)).upload(localPath, posix.join(folder, basename(localPath)));
     });
   }
 
@@ -326,7 +334,7 @@ export class MlflowClient {
       if (!(await stat(localDirectory)).isDirectory) {
         throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
       }
-      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath);
+      await uploadFolder(await this.#artifacts(runId), localDirectory, checkArtifactPath(artifactPath));
     });
   }
 
@@ -384,7 +392,7 @@ export class MlflowClient {
    */
   async downloadArtifacts(runId: string, path: string, localDirectory?: string): Promise<string> {
     return await this.#do(`Cannot download artifacts "${path}" of run "${runId}"`, async () => {
-      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), path);
+      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), checkArtifactPath(path));
       await (await this.#artifacts(runId)).download(path, target);
       return target;
     });
@@ -416,7 +424,8 @@ export class MlflowClient {
           await repository.write(path, content);
         }
       } catch (error) {
-        await store.finalizeLoggedModel(modelId, "FAILED");
+        // The error that broke it is the one to be told.
+        await store.finalizeLoggedModel(modelId, "FAILED").catch(() => {});
         throw error;
       }
       return await store.finalizeLoggedModel(modelId, "READY");
@@ -497,8 +506,9 @@ export class MlflowClient {
 
   /** With an open store the work starts before this returns. */
   async #do<T>(action: string, work: (store: TrackingStore) => Promise<T>): Promise<T> {
-    const store = openStore(this.#uri);
-    return await doing(action, () => store instanceof Promise ? store.then(work) : work(store));
+    const opened = openStore(this.#uri);
+    const store = opened instanceof Promise ? await opened : opened;
+    return await doing(action, () => work(store));
   }
 
   #search<T>(

@@ -22,6 +22,8 @@ const PARENT_TAG = "mlflow.parentRunId";
 /** The runs that are active in one scope, the innermost last. The program has one scope, and each `withRun` its own. */
 interface Scope {
   readonly runs: Run[];
+  /** The run that is being started because something is logged and no run is active. */
+  starting?: Promise<Run>;
 }
 
 const scopes = new AsyncLocalStorage<Scope>();
@@ -147,29 +149,25 @@ export async function withRun<T>(options: StartRunOptions, work: (run: Run) => T
   const outer = currentScope();
   const run = await openRun(options, outer);
   const scope: Scope = { runs: [...outer.runs, run] };
+  const around = new Set(outer.runs);
+  /** Ends the run and those that were started inside it and left open, the innermost first. */
+  const endRuns = async (status: EndStatus) => {
+    const inner = scope.runs.filter((other) => other !== run && !around.has(other));
+    const ends = await Promise.allSettled([...inner.reverse(), run].map((other) => other.end(status)));
+    lastRun = run;
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  };
   let result: T;
   try {
     result = await scopes.run(scope, () => work(run));
   } catch (error) {
-    try {
-      await endFrom(scope, run, "FAILED");
-    } catch (endError) {
-      // The error of the work is the one to be told; it must not be lost behind this one.
-      console.error(String(endError));
-    }
+    // The error of the work is the one to be told; it must not be lost behind one of the end.
+    await endRuns("FAILED").catch((endError) => console.error(String(endError)));
     throw error;
   }
-  await endFrom(scope, run, "FINISHED");
+  await endRuns("FINISHED");
   return result;
-}
-
-/** Ends a run and those that were started inside it and left open, the innermost first. */
-async function endFrom(scope: Scope, run: Run, status: EndStatus): Promise<void> {
-  const at = scope.runs.indexOf(run);
-  for (const inner of at < 0 ? [run] : scope.runs.splice(at).reverse()) {
-    await inner.end(status);
-    lastRun = inner;
-  }
 }
 
 /** Ends the active run of this scope; does nothing without one. */
@@ -197,7 +195,7 @@ export async function lastActiveRun(): Promise<RunRecord | undefined> {
 /** Logs one value of a metric to the active run; starts a run if there is none, as all `log…` functions do. */
 export async function logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
   const stamped = { timestamp: Date.now(), ...options };
-  await (activeRun() ?? await startRun()).logMetric(key, value, stamped);
+  await (activeRun() ?? await startedRun()).logMetric(key, value, stamped);
 }
 
 /** Logs the values of several metrics at one step and time to the active run: all of them or none. */
@@ -206,71 +204,74 @@ export async function logMetrics(
   options: LogMetricOptions = {},
 ): Promise<void> {
   const stamped = { timestamp: Date.now(), ...options };
-  await (activeRun() ?? await startRun()).logMetrics(metrics, stamped);
+  await (activeRun() ?? await startedRun()).logMetrics(metrics, stamped);
 }
 
 /** Logs a param, which keeps its first value, to the active run. */
 export async function logParam(key: string, value: unknown): Promise<void> {
-  await (activeRun() ?? await startRun()).logParam(key, value);
+  await (activeRun() ?? await startedRun()).logParam(key, value);
 }
 
 /** Logs several params to the active run. */
 export async function logParams(params: Readonly<Record<string, unknown>>): Promise<void> {
-  await (activeRun() ?? await startRun()).logParams(params);
+  await (activeRun() ?? await startedRun()).logParams(params);
 }
 
 /** Sets a tag of the active run; `mlflow.runName` renames it. */
 export async function setTag(key: string, value: unknown): Promise<void> {
-  await (activeRun() ?? await startRun()).setTag(key, value);
+  await (activeRun() ?? await startedRun()).setTag(key, value);
 }
 
 /** Sets several tags of the active run. */
 export async function setTags(tags: Readonly<Record<string, unknown>>): Promise<void> {
-  await (activeRun() ?? await startRun()).setTags(tags);
+  await (activeRun() ?? await startedRun()).setTags(tags);
 }
 
 /** Removes a tag of the active run. */
 export async function deleteTag(key: string): Promise<void> {
-  await (activeRun() ?? await startRun()).deleteTag(key);
+  await (activeRun() ?? await startedRun()).deleteTag(key);
 }
 
 /** Logs metrics, params and tags in one go to the active run: all of them or none. */
 export async function logBatch(batch: BatchInput): Promise<void> {
-  await (activeRun() ?? await startRun()).logBatch(batch);
+  const timestamp = Date.now();
+  const metrics = batch.metrics?.map((metric) => ({ timestamp, ...metric }));
+  await (activeRun() ?? await startedRun()).logBatch({ ...batch, metrics });
 }
 
 /** Logs what `model.evaluate` gave to the active run, as `validation_loss`, `validation_accuracy`, … */
 export async function logEvaluation(
   values: EvaluationValue | readonly EvaluationValue[],
   metricsNames?: readonly string[],
-  options?: LogMetricOptions,
+  options: LogMetricOptions = {},
 ): Promise<void> {
-  await (activeRun() ?? await startRun()).logEvaluation(values, metricsNames, options);
+  const stamped = { timestamp: Date.now(), ...options };
+  await (activeRun() ?? await startedRun()).logEvaluation(values, metricsNames, stamped);
 }
 
 /** Copies a local file among the active run's artifacts, into the folder `artifactPath` or their root. */
 export async function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logArtifact(localPath, artifactPath);
+  await (activeRun() ?? await startedRun()).logArtifact(localPath, artifactPath);
 }
 
 /** Copies what is in a local folder among the active run's artifacts. */
 export async function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logArtifacts(localDirectory, artifactPath);
+  await (activeRun() ?? await startedRun()).logArtifacts(localDirectory, artifactPath);
 }
 
 /** Writes text, as UTF-8, to a file among the active run's artifacts. */
 export async function logText(text: string, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logText(text, artifactFile);
+  await (activeRun() ?? await startedRun()).logText(text, artifactFile);
 }
 
 /** Writes a value as YAML (`.yaml`, `.yml`) or JSON to a file among the active run's artifacts. */
 export async function logDict(dictionary: unknown, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logDict(dictionary, artifactFile);
+  await (activeRun() ?? await startedRun()).logDict(dictionary, artifactFile);
 }
 
 /** Writes a figure to a file among the active run's artifacts, which ends in `.png` or `.svg`. */
 export async function logFigure(figure: Figure, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logFigure(figure, artifactFile);
+  await (activeRun() ?? await startedRun()).logFigure(figure, artifactFile);
 }
 
 /**
@@ -278,7 +279,7 @@ export async function logFigure(figure: Figure, artifactFile: string): Promise<v
  * metrics so far.
  */
 export async function logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-  return await (activeRun() ?? await startRun()).logModel(model, options);
+  return await (activeRun() ?? await startedRun()).logModel(model, options);
 }
 
 /** The run of this id, active or deleted. */
@@ -337,6 +338,12 @@ export async function restoreRun(runId: string): Promise<void> {
 
 function currentScope(): Scope {
   return scopes.getStore() ?? programScope;
+}
+
+/** A new run to log to; what is logged until it is there goes to the same one. */
+function startedRun(): Promise<Run> {
+  const scope = currentScope();
+  return scope.starting ??= startRun().finally(() => scope.starting = undefined);
 }
 
 async function openRun(options: StartRunOptions, scope: Scope): Promise<Run> {

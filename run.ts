@@ -24,15 +24,22 @@ export class Run implements AsyncDisposable {
   readonly client: MlflowClient;
   readonly #queue = new WriteQueue();
   #ended = false;
+  readonly #open = {
+    isEnding: () => this.#ended,
+    end: (status: EndStatus) => this.end(status),
+    hurry: () => this.#queue.hurry(),
+  };
 
   /**
+   * Takes charge of a run that a store holds; `startRun` and `withRun` do so.
+   *
    * @param client the client of the run's store
    * @param record the run as the store gave it
    */
   constructor(client: MlflowClient, record: RunRecord) {
     this.client = client;
     this.info = record.info;
-    addOpenRun(this);
+    addOpenRun(this.#open);
   }
 
   /** 32 hexadecimal digits. */
@@ -172,7 +179,7 @@ export class Run implements AsyncDisposable {
     try {
       await this.#write(() => this.client.setTerminated(this.runId, { status, endTime }));
     } finally {
-      removeOpenRun(this);
+      removeOpenRun(this.#open);
     }
   }
 
