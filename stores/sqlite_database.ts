@@ -30,9 +30,11 @@ export class SqliteDatabase {
     try {
       if (!inMemory && dirname(path) !== ".") await Deno.mkdir(dirname(path), { recursive: true });
       const database = new SqliteDatabase(path, new DatabaseSync(path));
-      // MLflow's own connections keep foreign keys on. NORMAL loses nothing on a crash of the process.
+      // MLflow's own connections keep foreign keys on. NORMAL loses nothing on a crash of the process. What a statement
+      // of many rows needs for its own undoing would go to a temporary file each time.
       database.#database.exec(
-        `PRAGMA busy_timeout = ${BUSY_TIMEOUT}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;`,
+        `PRAGMA busy_timeout = ${BUSY_TIMEOUT}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; ` +
+          "PRAGMA temp_store = MEMORY",
       );
       await database.#useWal();
       return database;

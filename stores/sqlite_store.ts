@@ -49,6 +49,15 @@ const EXPERIMENT_COLUMNS = "experiment_id, name, artifact_location, lifecycle_st
   "CAST(creation_time AS REAL) AS creation_time, CAST(last_update_time AS REAL) AS last_update_time";
 const METRIC_COLUMNS = "key, value, is_nan, CAST(timestamp AS REAL) AS timestamp, CAST(step AS REAL) AS step";
 
+const METRICS_PER_INSERT = 100;
+const INSERT_METRIC = insertMetrics(1);
+const INSERT_METRICS = insertMetrics(METRICS_PER_INSERT);
+
+function insertMetrics(count: number): string {
+  return "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES " +
+    Array(count).fill("(?, ?, ?, ?, ?, ?)").join(", ") + " ON CONFLICT DO NOTHING";
+}
+
 /** The embedded store: one SQLite file with MLflow's own tables, which MLflow reads and writes beside us. */
 export class SqliteStore implements TrackingStore {
   readonly uri: string;
@@ -584,20 +593,13 @@ export class SqliteStore implements TrackingStore {
   }
 
   #putMetrics(runId: string, metrics: readonly CheckedMetric[]): void {
+    const rows = metrics.map(toMetricRow);
+    this.#insertMetrics(runId, rows);
     const latest = new Map<string, MetricRow>();
-    for (const metric of metrics) {
-      const row = toMetricRow(metric);
-      this.#db.run(
-        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        row.key,
-        row.value,
-        row.timestamp,
-        runId,
-        row.step,
-        row.isNan,
-      );
+    for (const [i, row] of rows.entries()) {
       if (isLater(row, latest.get(row.key))) latest.set(row.key, row);
-      if (metric.modelId !== undefined) this.#putModelMetric(runId, metric.modelId, row);
+      const { modelId } = metrics[i];
+      if (modelId !== undefined) this.#putModelMetric(runId, modelId, row);
     }
     for (const row of latest.values()) {
       this.#db.run(
@@ -612,6 +614,20 @@ export class SqliteStore implements TrackingStore {
         row.isNan,
         runId,
       );
+    }
+  }
+
+  /** Many rows in one statement take half the time of as many statements. */
+  #insertMetrics(runId: string, rows: readonly MetricRow[]): void {
+    for (let start = 0; start < rows.length;) {
+      const size = rows.length - start < METRICS_PER_INSERT ? 1 : METRICS_PER_INSERT;
+      const values: (string | number)[] = [];
+      for (let i = start; i < start + size; i++) {
+        const { key, value, timestamp, step, isNan } = rows[i];
+        values.push(key, value, timestamp, runId, step, isNan);
+      }
+      this.#db.run(size === 1 ? INSERT_METRIC : INSERT_METRICS, ...values);
+      start += size;
     }
   }
 
