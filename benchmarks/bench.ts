@@ -38,10 +38,10 @@ async function main(args: readonly string[]): Promise<void> {
   const { names, json, help } = readArguments(args);
   if (help) return console.log(USAGE);
   const benchmarks = names.map(find);
-  // A variable of the developer's own shell would send our runs elsewhere.
-  for (const name of Object.keys(Deno.env.toObject())) if (/^_?MLFLOW_/.test(name)) Deno.env.delete(name);
   const executable = mlflowPython(NEWEST);
   const missing = missingMlflow(NEWEST);
+  // A variable of the developer's own shell would send our runs elsewhere.
+  for (const name of Object.keys(Deno.env.toObject())) if (/^_?MLFLOW_/.test(name)) Deno.env.delete(name);
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "mlflow-deno-bench-" }));
   try {
     await using peer = missing === undefined ? await Peer.start(executable, folder) : undefined;

@@ -29,17 +29,22 @@ def log_metric():
             yield samples
 
 
+def metrics_from(first_step):
+    now = int(time.time() * 1000)
+    return [Metric(f"metric_{i % 10}", 1 / (i + 1), now, first_step + i // 10) for i in range(1000)]
+
+
 def log_batch():
     client = MlflowClient()
     with mlflow.start_run() as run:
         first = 0
         while True:
-            now = int(time.time() * 1000)
-            metrics = [
-                Metric(f"metric_{i % 10}", 1 / (i + 1), now, first + i // 10) for i in range(1000)
-            ]
+            samples = []
+            for first in range(first, first + 500, 100):
+                metrics = metrics_from(first)
+                samples.append(milliseconds(lambda: client.log_batch(run.info.run_id, metrics=metrics)))
             first += 100
-            yield [milliseconds(lambda: client.log_batch(run.info.run_id, metrics=metrics))]
+            yield samples
 
 
 def start_end():
