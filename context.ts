@@ -116,7 +116,7 @@ async function commitOf(ref: string, git: string, common: string): Promise<strin
 function remoteUrl(config: string): string | undefined {
   const remotes = [...config.matchAll(/^\[remote "([^"]+)"\]([^[]*)/gm)].map(([, name, body]) => ({
     name,
-    url: /^\s*url\s*=\s*(\S+)\s*$/m.exec(body)?.[1],
+    url: /^\s*url\s*=\s*"?([^"\n]+?)"?\s*$/m.exec(body)?.[1],
   }));
   const url = (remotes.find(({ name }) => name === "origin") ?? remotes[0])?.url;
   return url?.replace(/:\/\/[^/]*@/, "://").replace(/^[^/:@]*:[^/]*@/, "").replace(/[?#].*$/, "");

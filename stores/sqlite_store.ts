@@ -10,7 +10,7 @@ import type {
   RunStatus,
   Tag,
 } from "../entities.ts";
-import { MlflowError } from "../errors.ts";
+import { doing, MlflowError } from "../errors.ts";
 import { readBooleanEnv, readEnv } from "../env.ts";
 import {
   checkBatch,
@@ -78,16 +78,17 @@ export class SqliteStore implements TrackingStore {
    * @param uri `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///:memory:`
    */
   static async open(uri: string): Promise<SqliteStore> {
-    const db = await SqliteDatabase.open(sqlitePath(uri));
-    try {
-      const store = new SqliteStore(uri, db);
-      await openSchema(db, () => store.#insertDefaultExperiment());
-      return store;
-    } catch (error) {
-      db.close();
-      if (!(error instanceof MlflowError)) throw error;
-      throw new MlflowError(error.code, error.reason, { action: `Cannot open tracking store "${uri}"`, cause: error });
-    }
+    return await doing(`Cannot open tracking store "${uri}"`, async () => {
+      const db = await SqliteDatabase.open(sqlitePath(uri));
+      try {
+        const store = new SqliteStore(uri, db);
+        await openSchema(db, () => store.#insertDefaultExperiment());
+        return store;
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    });
   }
 
   async createExperiment(
@@ -126,12 +127,14 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getExperiment(experimentId: string): Promise<Experiment> {
-    return this.#experiment(experimentId);
+    return await this.#db.read(() => this.#experiment(experimentId));
   }
 
   async getExperimentByName(name: string): Promise<Experiment | undefined> {
-    const id = this.#findExperimentByName(name);
-    return id === undefined ? undefined : this.#experiment(String(id));
+    return await this.#db.read(() => {
+      const id = this.#findExperimentByName(name);
+      return id === undefined ? undefined : this.#experiment(String(id));
+    });
   }
 
   async renameExperiment(experimentId: string, name: string): Promise<void> {
@@ -174,13 +177,11 @@ export class SqliteStore implements TrackingStore {
     const limit = resultLimit(search.maxResults, 1000);
     const offset = pageOffset(search.pageToken);
     const { sql, values } = experimentQuery(search);
-    const rows = this.#db.all(
-      `SELECT ${EXPERIMENT_COLUMNS} FROM experiments ${sql} LIMIT ? OFFSET ?`,
-      ...values,
-      limit + 1,
-      offset,
+    const page = `SELECT ${EXPERIMENT_COLUMNS} FROM experiments ${sql} LIMIT ? OFFSET ?`;
+    const found = await this.#db.read(() =>
+      this.#db.all(page, ...values, limit + 1, offset).map((row) => this.#toExperiment(row))
     );
-    return pageOf(rows.map((row) => this.#toExperiment(row)), limit, offset);
+    return pageOf(found, limit, offset);
   }
 
   async createRun(run: NewRun): Promise<RunRecord> {
@@ -216,7 +217,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getRun(runId: string): Promise<RunRecord> {
-    return this.#run(runId);
+    return await this.#db.read(() => this.#run(runId));
   }
 
   async updateRun(runId: string, update: RunUpdate): Promise<RunInfo> {
@@ -270,13 +271,15 @@ export class SqliteStore implements TrackingStore {
   ): Promise<Page<Metric>> {
     const limit = resultLimit(options.maxResults, 25_000);
     const offset = pageOffset(options.pageToken);
-    const rows = this.#db.all(
-      `SELECT ${METRIC_COLUMNS} FROM metrics WHERE run_uuid = ? AND key = ? ` +
-        "ORDER BY metrics.timestamp, metrics.step, value LIMIT ? OFFSET ?",
-      runId,
-      key,
-      limit + 1,
-      offset,
+    const rows = await this.#db.read(() =>
+      this.#db.all(
+        `SELECT ${METRIC_COLUMNS} FROM metrics WHERE run_uuid = ? AND key = ? ` +
+          "ORDER BY metrics.timestamp, metrics.step, value LIMIT ? OFFSET ?",
+        runId,
+        key,
+        limit + 1,
+        offset,
+      )
     );
     return pageOf(rows.map(toMetric), limit, offset);
   }
@@ -285,10 +288,12 @@ export class SqliteStore implements TrackingStore {
     const limit = resultLimit(search.maxResults, 1000);
     const offset = pageOffset(search.pageToken);
     const { sql, values } = runQuery(experimentIds.map(parseExperimentId), search);
-    const ids = this.#db.all(`${sql} LIMIT ? OFFSET ?`, ...values, limit + 1, offset).map((row) =>
-      String(row.run_uuid)
+    const runs = await this.#db.read(() =>
+      this.#runs(
+        this.#db.all(`${sql} LIMIT ? OFFSET ?`, ...values, limit + 1, offset).map((row) => String(row.run_uuid)),
+      )
     );
-    return pageOf(this.#runs(ids), limit, offset);
+    return pageOf(runs, limit, offset);
   }
 
   async createLoggedModel(model: NewLoggedModel): Promise<LoggedModel> {
@@ -327,7 +332,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getLoggedModel(modelId: string): Promise<LoggedModel> {
-    return this.#loggedModel(modelId);
+    return await this.#db.read(() => this.#loggedModel(modelId));
   }
 
   async finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel> {
@@ -364,14 +369,17 @@ export class SqliteStore implements TrackingStore {
   ): Promise<Page<LoggedModel>> {
     const limit = resultLimit(search.maxResults, 100);
     const offset = pageOffset(search.pageToken);
-    const ids = this.#db.all(
-      "SELECT model_id FROM logged_models WHERE lifecycle_stage != 'deleted' AND experiment_id IN " +
-        "(SELECT value FROM json_each(?)) ORDER BY creation_timestamp_ms DESC, model_id LIMIT ? OFFSET ?",
-      JSON.stringify(experimentIds.map(parseExperimentId)),
-      limit + 1,
-      offset,
+    const ids = JSON.stringify(experimentIds.map(parseExperimentId));
+    const models = await this.#db.read(() =>
+      this.#db.all(
+        "SELECT model_id FROM logged_models WHERE lifecycle_stage != 'deleted' AND experiment_id IN " +
+          "(SELECT value FROM json_each(?)) ORDER BY creation_timestamp_ms DESC, model_id LIMIT ? OFFSET ?",
+        ids,
+        limit + 1,
+        offset,
+      ).map((row) => this.#loggedModel(String(row.model_id)))
     );
-    return pageOf(ids.map((row) => this.#loggedModel(String(row.model_id))), limit, offset);
+    return pageOf(models, limit, offset);
   }
 
   async logOutputs(runId: string, models: readonly LoggedModelOutput[]): Promise<void> {
@@ -702,7 +710,6 @@ export function sqlitePath(uri: string): string {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
       "a SQLite URI reads sqlite:///relative/path.db, sqlite:////absolute/path.db or sqlite:///:memory:",
-      { action: `Cannot open tracking store "${uri}"` },
     );
   }
   return path;
