@@ -137,10 +137,24 @@ function translated<T>(work: () => T): T {
   }
 }
 
+/** SQLite's own texts of the result codes that are told apart here. */
+const RESULT_TEXTS: readonly (readonly [number, string])[] = [
+  [5, "database is locked"],
+  [6, "database table is locked"],
+  [8, "attempt to write a readonly database"],
+  [11, "database disk image is malformed"],
+  [13, "database or disk is full"],
+  [14, "unable to open database file"],
+  [26, "file is not a database"],
+];
+
 /** SQLite's primary result code, such as 5 for "locked". */
 function resultCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | null)?.errcode;
-  return typeof code === "number" ? code & 0xff : undefined;
+  const { code, errcode, message } = (error ?? {}) as { code?: unknown; errcode?: unknown; message?: unknown };
+  if (typeof errcode === "number") return errcode & 0xff;
+  // Deno's errors of opening and of exec() carry no number.
+  if (code !== "ERR_SQLITE_ERROR") return undefined;
+  return RESULT_TEXTS.find(([, text]) => String(message).startsWith(text))?.[0];
 }
 
 function isLocked(error: unknown): boolean {
