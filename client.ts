@@ -30,7 +30,6 @@ import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 import { checkArtifactPath, LIMITS } from "./validate.ts";
-import { writeYaml } from "./yaml.ts";
 
 export type {
   Experiment,
@@ -357,8 +356,8 @@ export class MlflowClient {
 
   /** Writes a value to a file among the run's artifacts: as YAML where it ends in `.yaml` or `.yml`, else as JSON. */
   async logDict(runId: string, dictionary: unknown, artifactFile: string): Promise<void> {
-    const yaml = /\.ya?ml$/i.test(artifactFile);
-    await this.logText(runId, yaml ? writeYaml(dictionary, { sortKeys: true }) : toJson(dictionary), artifactFile);
+    const text = /\.ya?ml$/i.test(artifactFile) ? await toYaml(dictionary) : toJson(dictionary);
+    await this.logText(runId, text, artifactFile);
   }
 
   /** Writes a figure to a file among the run's artifacts, which ends in `.png` or `.svg`. */
@@ -548,6 +547,12 @@ async function uploadFolder(artifacts: ArtifactRepository, local: string, path: 
 
 function texts(values: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
+}
+
+/** The YAML library takes longer to load than a run to start: it is loaded where it is used. */
+async function toYaml(value: unknown): Promise<string> {
+  const { writeYaml } = await import("./yaml.ts");
+  return writeYaml(value, { sortKeys: true });
 }
 
 /** JSON as Python writes and reads it: numbers that JSON has no word for stay numbers. */

@@ -1,5 +1,3 @@
-import { writeYaml } from "./yaml.ts";
-
 /** A symbolic input or output of a tfjs model. */
 export interface SymbolicTensorLike {
   /** The name of the layer's tensor. */
@@ -69,7 +67,7 @@ export async function layersModelFiles(model: LayersModelLike, identity: ModelId
     [TOPOLOGY, topology],
     [WEIGHTS, weights],
     // It comes last: where it is, the rest is.
-    [MLMODEL, new TextEncoder().encode(describe(model, artifacts, identity, size))],
+    [MLMODEL, new TextEncoder().encode(await describe(model, artifacts, identity, size))],
   ]);
 }
 
@@ -100,12 +98,13 @@ async function artifactsOf(model: LayersModelLike): Promise<ModelArtifactsLike> 
   return artifacts;
 }
 
-function describe(
+async function describe(
   model: LayersModelLike,
   artifacts: ModelArtifactsLike,
   identity: ModelIdentity,
   size: number,
-): string {
+): Promise<string> {
+  const { writeYaml } = await import("./yaml.ts");
   return writeYaml({
     artifact_path: identity.location,
     flavors: {

@@ -9,7 +9,6 @@ import { hasScheme } from "./artifacts/uri.ts";
 import { MlflowClient } from "./client.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { layersModelArtifacts, MLMODEL, type ModelArtifactsLike } from "./model_flavor.ts";
-import { readYaml } from "./yaml.ts";
 
 export { logModel } from "./fluent.ts";
 export type { LogModelOptions } from "./client.ts";
@@ -43,6 +42,7 @@ export async function loadModel<TF extends ModelLoader>(
 ): Promise<Awaited<ReturnType<TF["loadLayersModel"]>>> {
   return await doing(`Cannot load model "${uri}"`, async () => {
     const files = await modelRepository(uri);
+    const { readYaml } = await import("./yaml.ts");
     const description = readYaml(new TextDecoder().decode(await files.read(MLMODEL)));
     const flavors = (description as { flavors?: Record<string, unknown> } | null)?.flavors ?? {};
     if (!("tensorflowjs" in flavors)) {

@@ -25,7 +25,8 @@ export function openStore(uri: string): TrackingStore | Promise<TrackingStore> {
 /** A tracking URI whose relative path is that of the present working directory. */
 export function absoluteUri(uri: string): string {
   const relative = /^sqlite:\/\/\/([^/:][^?#]*)$/.exec(uri)?.[1];
-  return relative === undefined ? uri : `sqlite:///${resolve(relative)}`;
+  // See `resolveRoot` in sqlite_store.ts for why the working directory is given.
+  return relative === undefined ? uri : `sqlite:///${resolve(Deno.cwd(), relative)}`;
 }
 
 async function openNew(uri: string): Promise<TrackingStore> {

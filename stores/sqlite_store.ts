@@ -717,7 +717,8 @@ export function sqlitePath(uri: string): string {
 
 /** An artifact root as it goes into the database: a local path made absolute, a URI as it is. */
 function resolveRoot(location: string): string {
-  return hasScheme(location) ? location : resolve(location);
+  // Without the working directory, `resolve` loads all of node:process to ask for it.
+  return hasScheme(location) ? location : resolve(Deno.cwd(), location);
 }
 
 function toTags(tags: Readonly<Record<string, string>>): Tag[] {
