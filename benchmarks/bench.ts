@@ -2,7 +2,6 @@
  * `deno task bench [name…] [--json]`: this library and Python's mlflow doing the same, one round of the one after one
  * round of the other, so that what else the machine does hits both.
  */
-
 import { missingMlflow, mlflowPython, NEWEST } from "../tests/support/mlflow.ts";
 import { join } from "@std/path";
 import { parseArgs } from "node:util";

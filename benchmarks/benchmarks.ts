@@ -38,7 +38,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     name: "log_batch",
     what: "1,000 metrics: 10 names, 100 steps",
     unit: "ms",
-    rounds: 10,
+    rounds: 6,
     ours: logBatch,
     peer: (peer) => peer.rounds("log_batch"),
   },
@@ -91,7 +91,7 @@ async function* logBatch(folder: string): Rounds {
   try {
     for (let first = 0;;) {
       const samples: number[] = [];
-      for (let i = 0; i < 5; i++, first += 100) {
+      for (let i = 0; i < 10; i++, first += 100) {
         const metrics = metricsFrom(first);
         samples.push(await milliseconds(() => client.logBatch(runId, { metrics })));
       }

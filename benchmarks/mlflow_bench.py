@@ -40,7 +40,7 @@ def log_batch():
         first = 0
         while True:
             samples = []
-            for first in range(first, first + 500, 100):
+            for first in range(first, first + 1000, 100):
                 metrics = metrics_from(first)
                 samples.append(milliseconds(lambda: client.log_batch(run.info.run_id, metrics=metrics)))
             first += 100
