@@ -1,5 +1,6 @@
 import type { Figure, FileInfo, LoggedModel, RunInfo, RunRecord, RunStatus } from "./entities.ts";
 import type { BatchInput, LogMetricOptions, LogModelOptions, MlflowClient } from "./client.ts";
+import { kerasName } from "./keras_name.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { addOpenRun, removeOpenRun } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
@@ -115,7 +116,7 @@ export class Run implements AsyncDisposable {
     const numbers = await Promise.all(
       list.map(async (value) => typeof value === "number" ? value : (await value.data())[0]),
     );
-    const names = metricsNames.map((name) => `validation_${name === "acc" ? "accuracy" : name}`);
+    const names = metricsNames.map((name) => `validation_${kerasName(name)}`);
     await this.logMetrics(Object.fromEntries(numbers.map((value, i) => [names[i], value])), { timestamp, ...options });
   }
 
