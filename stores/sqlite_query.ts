@@ -43,7 +43,7 @@ export function experimentQuery(search: StoreSearch): Sql {
   if (search.filter || search.orderBy?.length) {
     throw new MlflowError(
       "NOT_IMPLEMENTED",
-      "Cannot search experiments by a filter or an order: give neither, and choose among the results",
+      "filters and orders are not supported yet; give neither, and choose among the results",
     );
   }
   return {
