@@ -15,6 +15,7 @@ import { doing, MlflowError } from "./errors.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { pythonText } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
+import { getTrackingUri } from "./tracking_uri.ts";
 
 const NOTE_TAG = "mlflow.note.content";
 const PARENT_TAG = "mlflow.parentRunId";
@@ -28,7 +29,8 @@ interface Scope {
 
 const scopes = new AsyncLocalStorage<Scope>();
 const programScope: Scope = { runs: [] };
-let activeExperimentId: string | undefined;
+/** The experiment that was set, and the tracking URI whose it is: in another store its id means another one. */
+let activeExperiment: { readonly uri: string; readonly id: string } | undefined;
 let lastRun: Run | undefined;
 
 /** What a run is started with. */
@@ -70,8 +72,8 @@ export async function setExperiment(name: string | { readonly experimentId: stri
         "permanently delete the experiment to create a new one.",
     );
   });
-  activeExperimentId = experiment.experimentId;
-  writeEnv("MLFLOW_EXPERIMENT_ID", activeExperimentId);
+  activate(experiment.experimentId);
+  writeEnv("MLFLOW_EXPERIMENT_ID", experiment.experimentId);
   return experiment;
 }
 
@@ -336,6 +338,14 @@ export async function restoreRun(runId: string): Promise<void> {
   await new MlflowClient().restoreRun(runId);
 }
 
+function activate(experimentId: string): void {
+  activeExperiment = { uri: getTrackingUri(), id: experimentId };
+}
+
+function activeExperimentId(): string | undefined {
+  return activeExperiment?.uri === getTrackingUri() ? activeExperiment.id : undefined;
+}
+
 function currentScope(): Scope {
   return scopes.getStore() ?? programScope;
 }
@@ -381,10 +391,11 @@ async function resumeRun(
 ): Promise<Run> {
   return await doing(`Cannot start run "${runId}"`, async () => {
     const { info } = await client.getRun(runId);
-    if (activeExperimentId !== undefined && activeExperimentId !== info.experimentId) {
+    const active = activeExperimentId();
+    if (active !== undefined && active !== info.experimentId) {
       throw new MlflowError(
         "INVALID_PARAMETER_VALUE",
-        `it belongs to experiment "${info.experimentId}" and the active experiment is "${activeExperimentId}"; set the ` +
+        `it belongs to experiment "${info.experimentId}" and the active experiment is "${active}"; set the ` +
           "run's experiment first",
       );
     }
@@ -440,9 +451,12 @@ function textTags({ tags = {}, description }: StartRunOptions): Record<string, s
 
 /** The experiment that a new run goes to: the one set, the one that the environment names, or the default one. */
 async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
-  if (activeExperimentId !== undefined) return activeExperimentId;
+  const active = activeExperimentId();
+  if (active !== undefined) return active;
   const name = readEnv("MLFLOW_EXPERIMENT_NAME");
-  const id = readEnv("MLFLOW_EXPERIMENT_ID");
+  const given = readEnv("MLFLOW_EXPERIMENT_ID");
+  // What setExperiment wrote for this program's children is an id of the store that was in force then.
+  const id = given === activeExperiment?.id ? undefined : given;
   if (name === undefined) return id ?? "0";
   const experiment = await getOrCreate(client, name);
   if (id !== undefined && id !== experiment.experimentId) {
@@ -452,8 +466,8 @@ async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
         `named by MLFLOW_EXPERIMENT_NAME '${name}'. Only set one of the two variables.`,
     );
   }
-  activeExperimentId = experiment.experimentId;
-  return activeExperimentId;
+  activate(experiment.experimentId);
+  return experiment.experimentId;
 }
 
 async function idOfExperiment(client: MlflowClient, name: string): Promise<string> {

@@ -54,6 +54,19 @@ test("setExperiment() makes an experiment, and takes it again", async () => {
   await mlflow.withRun({}, (run) => assertEquals(run.info.experimentId, "0"));
 });
 
+test(
+  "setExperiment() is for the store in force: in another, runs go to its own default experiment",
+  async (_client, dir) => {
+    const first = getTrackingUri();
+    await mlflow.setExperiment("a");
+    const { experimentId } = await mlflow.setExperiment("b");
+    setTrackingUri(`sqlite:///${join(dir, "other.db")}`);
+    await mlflow.withRun({}, (run) => assertEquals(run.info.experimentId, "0"));
+    setTrackingUri(first);
+    await mlflow.withRun({}, (run) => assertEquals(run.info.experimentId, experimentId));
+  },
+);
+
 test("setExperiment() makes one experiment, however many ask for it at once", async (client) => {
   const made = await Promise.all(Array.from({ length: 5 }, () => mlflow.setExperiment("same")));
   assertEquals(new Set(made.map(({ experimentId }) => experimentId)).size, 1);
