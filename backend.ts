@@ -5,7 +5,7 @@
  * @module
  */
 import { MlflowError } from "./errors.ts";
-import { type KernelRegistry, registerTrainingKernels } from "./kernels/training_kernels.ts";
+import type { KernelRegistry } from "./kernels/training_kernels.ts";
 
 /** The release of TensorFlow.js that the kernels are written and tested for. */
 const RELEASE = "4.22.0";
@@ -96,6 +96,7 @@ async function start(tf: TensorFlow): Promise<Backend> {
     );
   }
   if (!kernelsRegistered) {
+    const { registerTrainingKernels } = await import("./kernels/training_kernels.ts");
     registerTrainingKernels(tf as unknown as KernelRegistry);
     kernelsRegistered = true;
   }

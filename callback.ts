@@ -4,6 +4,7 @@
  * @module
  */
 import { activeRun, startRun } from "./fluent.ts";
+import { kerasName, snakeCase } from "./keras_name.ts";
 
 /** The part of a run that a training is logged by. */
 export interface TrackedRun {
@@ -169,28 +170,6 @@ function reporter(onError: NonNullable<MlflowCallbackOptions["onError"]>): (erro
   };
 }
 
-const METRICS_OF_TFJS = [
-  "binaryAccuracy",
-  "binaryCrossentropy",
-  "categoricalAccuracy",
-  "categoricalCrossentropy",
-  "cosineProximity",
-  "meanAbsoluteError",
-  "meanAbsolutePercentageError",
-  "meanSquaredError",
-  "sparseCategoricalAccuracy",
-  "sparseCategoricalCrossentropy",
-];
-const TFJS_NAME = new RegExp(`(^|_)(acc|${METRICS_OF_TFJS.join("|")})$`);
-
-/** A metric's name as Keras writes it: `val_acc` is `val_accuracy`. An output's name before it stays as it is. */
-function kerasName(name: string): string {
-  return name.replace(
-    TFJS_NAME,
-    (_all, before, metric) => before + (metric === "acc" ? "accuracy" : snakeCase(metric)),
-  );
-}
-
 /** Names that Keras gives to optimizers, and to settings that it calls otherwise than tfjs. */
 const OPTIMIZERS: Readonly<Record<string, string>> = { Momentum: "SGD", SGD: "SGD" };
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -206,11 +185,6 @@ function optimizerParams({ optimizer }: TrainedModel): Record<string, unknown> {
   );
   const name = OPTIMIZERS[className] ?? className.toLowerCase();
   return { ...(name === "" ? {} : { optimizer_name: name }), ...Object.fromEntries(config) };
-}
-
-/** `learningRate` is `learning_rate`, `beta1` is `beta_1`. */
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]|\d+/g, (part) => `_${part.toLowerCase()}`);
 }
 
 function summaryOf(model: TrainedModel): string {

@@ -29,8 +29,7 @@ import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
-import { LIMITS } from "./validate.ts";
-import { writeYaml } from "./yaml.ts";
+import { checkArtifactPath, LIMITS } from "./validate.ts";
 
 export type {
   Experiment,
@@ -139,7 +138,11 @@ export class MlflowClient {
   readonly trackingUri: string;
   readonly #uri: string;
 
-  /** @param trackingUri such as `sqlite:///mlflow.db`. @default {the one that `getTrackingUri` gives} */
+  /**
+   * Makes a client; the store is opened at its first use.
+   *
+   * @param trackingUri such as `sqlite:///mlflow.db`. @default {the one that `getTrackingUri` gives}
+   */
   constructor(trackingUri: string = getTrackingUri()) {
     this.trackingUri = trackingUri;
     this.#uri = absoluteUri(trackingUri);
@@ -280,7 +283,10 @@ export class MlflowClient {
    * once (1,000 metrics, 100 params, 100 tags). More are written in several goes.
    */
   async logBatch(runId: string, batch: BatchInput): Promise<void> {
-    const { metrics = [], params = [], tags = [] } = batch;
+    const { metrics = [] } = batch;
+    const [params, tags] = [batch.params, batch.tags].map((list = []) =>
+      list.map(({ key, value }) => ({ key, value: pythonText(value) }))
+    );
     const action = `Cannot log ${counted(metrics, "metric")}, ${counted(params, "param")} and ${
       counted(tags, "tag")
     } to run "${runId}"`;
@@ -316,7 +322,8 @@ export class MlflowClient {
       if (isDirectory) {
         throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a folder: log it with logArtifacts");
       }
-      await (await this.#artifacts(runId)).upload(localPath, posix.join(artifactPath, basename(localPath)));
+      const folder = checkArtifactPath(artifactPath);
+      await (await this.#artifacts(runId)).upload(localPath, posix.join(folder, basename(localPath)));
     });
   }
 
@@ -326,7 +333,7 @@ export class MlflowClient {
       if (!(await stat(localDirectory)).isDirectory) {
         throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
       }
-      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath);
+      await uploadFolder(await this.#artifacts(runId), localDirectory, checkArtifactPath(artifactPath));
     });
   }
 
@@ -349,8 +356,8 @@ export class MlflowClient {
 
   /** Writes a value to a file among the run's artifacts: as YAML where it ends in `.yaml` or `.yml`, else as JSON. */
   async logDict(runId: string, dictionary: unknown, artifactFile: string): Promise<void> {
-    const yaml = /\.ya?ml$/i.test(artifactFile);
-    await this.logText(runId, yaml ? writeYaml(dictionary, { sortKeys: true }) : toJson(dictionary), artifactFile);
+    const text = /\.ya?ml$/i.test(artifactFile) ? await toYaml(dictionary) : toJson(dictionary);
+    await this.logText(runId, text, artifactFile);
   }
 
   /** Writes a figure to a file among the run's artifacts, which ends in `.png` or `.svg`. */
@@ -384,7 +391,7 @@ export class MlflowClient {
    */
   async downloadArtifacts(runId: string, path: string, localDirectory?: string): Promise<string> {
     return await this.#do(`Cannot download artifacts "${path}" of run "${runId}"`, async () => {
-      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), path);
+      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), checkArtifactPath(path));
       await (await this.#artifacts(runId)).download(path, target);
       return target;
     });
@@ -416,7 +423,8 @@ export class MlflowClient {
           await repository.write(path, content);
         }
       } catch (error) {
-        await store.finalizeLoggedModel(modelId, "FAILED");
+        // The error that broke it is the one to be told.
+        await store.finalizeLoggedModel(modelId, "FAILED").catch(() => {});
         throw error;
       }
       return await store.finalizeLoggedModel(modelId, "READY");
@@ -497,8 +505,9 @@ export class MlflowClient {
 
   /** With an open store the work starts before this returns. */
   async #do<T>(action: string, work: (store: TrackingStore) => Promise<T>): Promise<T> {
-    const store = openStore(this.#uri);
-    return await doing(action, () => store instanceof Promise ? store.then(work) : work(store));
+    const opened = openStore(this.#uri);
+    const store = opened instanceof Promise ? await opened : opened;
+    return await doing(action, () => work(store));
   }
 
   #search<T>(
@@ -538,6 +547,12 @@ async function uploadFolder(artifacts: ArtifactRepository, local: string, path: 
 
 function texts(values: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
+}
+
+/** The YAML library takes longer to load than a run to start: it is loaded where it is used. */
+async function toYaml(value: unknown): Promise<string> {
+  const { writeYaml } = await import("./yaml.ts");
+  return writeYaml(value, { sortKeys: true });
 }
 
 /** JSON as Python writes and reads it: numbers that JSON has no word for stay numbers. */

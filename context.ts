@@ -2,6 +2,7 @@ import os from "node:os";
 import { dirname, join, relative, resolve } from "@std/path";
 import { fileURLToPath } from "node:url";
 import { readEnv } from "./env.ts";
+import { pythonText } from "./python_text.ts";
 
 /**
  * The tags that MLflow gives every run: who started it, from which program, and at which git commit.
@@ -34,9 +35,11 @@ function environmentTags(): Record<string, string> {
   const context = readEnv("MLFLOW_RUN_CONTEXT");
   if (context === undefined) return {};
   try {
-    return Object.fromEntries(Object.entries(JSON.parse(context)).map(([key, value]) => [key, String(value)]));
+    return Object.fromEntries(Object.entries(JSON.parse(context)).map(([key, value]) => [key, pythonText(value)]));
   } catch (error) {
-    throw new TypeError("MLFLOW_RUN_CONTEXT must be a JSON object of tags", { cause: error });
+    // As in Python: a run is not lost for its tags.
+    console.warn(`warning: the tags of MLFLOW_RUN_CONTEXT are left out, it must be a JSON object: ${error}`);
+    return {};
   }
 }
 
@@ -109,14 +112,14 @@ async function commitOf(ref: string, git: string, common: string): Promise<strin
   return packed.split("\n").map((line) => line.split(" ")).find(([, name]) => name === ref)?.[0];
 }
 
-/** The URL of the remote named origin, or of the first one, without user name and password. */
+/** The URL of the remote named origin, or of the first one, without anything that could be a password or a token. */
 function remoteUrl(config: string): string | undefined {
   const remotes = [...config.matchAll(/^\[remote "([^"]+)"\]([^[]*)/gm)].map(([, name, body]) => ({
     name,
-    url: /^\s*url\s*=\s*(\S+)\s*$/m.exec(body)?.[1],
+    url: /^\s*url\s*=\s*"?([^"\n]+?)"?\s*$/m.exec(body)?.[1],
   }));
   const url = (remotes.find(({ name }) => name === "origin") ?? remotes[0])?.url;
-  return url?.replace(/^([a-z+]+:\/\/)[^/@]*@/, "$1");
+  return url?.replace(/:\/\/[^/]*@/, "://").replace(/^[^/:@]*:[^/]*@/, "").replace(/[?#].*$/, "");
 }
 
 /** A file's text, or undefined where it is missing, no file, or not allowed to be read. */

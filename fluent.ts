@@ -15,6 +15,7 @@ import { doing, MlflowError } from "./errors.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { pythonText } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
+import { getTrackingUri } from "./tracking_uri.ts";
 
 const NOTE_TAG = "mlflow.note.content";
 const PARENT_TAG = "mlflow.parentRunId";
@@ -22,11 +23,14 @@ const PARENT_TAG = "mlflow.parentRunId";
 /** The runs that are active in one scope, the innermost last. The program has one scope, and each `withRun` its own. */
 interface Scope {
   readonly runs: Run[];
+  /** The run that is being started because something is logged and no run is active. */
+  starting?: Promise<Run>;
 }
 
 const scopes = new AsyncLocalStorage<Scope>();
 const programScope: Scope = { runs: [] };
-let activeExperimentId: string | undefined;
+/** The experiment that was set, and the tracking URI whose it is: in another store its id means another one. */
+let activeExperiment: { readonly uri: string; readonly id: string } | undefined;
 let lastRun: Run | undefined;
 
 /** What a run is started with. */
@@ -68,8 +72,8 @@ export async function setExperiment(name: string | { readonly experimentId: stri
         "permanently delete the experiment to create a new one.",
     );
   });
-  activeExperimentId = experiment.experimentId;
-  writeEnv("MLFLOW_EXPERIMENT_ID", activeExperimentId);
+  activate(experiment.experimentId);
+  writeEnv("MLFLOW_EXPERIMENT_ID", experiment.experimentId);
   return experiment;
 }
 
@@ -147,29 +151,25 @@ export async function withRun<T>(options: StartRunOptions, work: (run: Run) => T
   const outer = currentScope();
   const run = await openRun(options, outer);
   const scope: Scope = { runs: [...outer.runs, run] };
+  const around = new Set(outer.runs);
+  /** Ends the run and those that were started inside it and left open, the innermost first. */
+  const endRuns = async (status: EndStatus) => {
+    const inner = scope.runs.filter((other) => other !== run && !around.has(other));
+    const ends = await Promise.allSettled([...inner.reverse(), run].map((other) => other.end(status)));
+    lastRun = run;
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  };
   let result: T;
   try {
     result = await scopes.run(scope, () => work(run));
   } catch (error) {
-    try {
-      await endFrom(scope, run, "FAILED");
-    } catch (endError) {
-      // The error of the work is the one to be told; it must not be lost behind this one.
-      console.error(String(endError));
-    }
+    // The error of the work is the one to be told; it must not be lost behind one of the end.
+    await endRuns("FAILED").catch((endError) => console.error(String(endError)));
     throw error;
   }
-  await endFrom(scope, run, "FINISHED");
+  await endRuns("FINISHED");
   return result;
-}
-
-/** Ends a run and those that were started inside it and left open, the innermost first. */
-async function endFrom(scope: Scope, run: Run, status: EndStatus): Promise<void> {
-  const at = scope.runs.indexOf(run);
-  for (const inner of at < 0 ? [run] : scope.runs.splice(at).reverse()) {
-    await inner.end(status);
-    lastRun = inner;
-  }
 }
 
 /** Ends the active run of this scope; does nothing without one. */
@@ -197,7 +197,7 @@ export async function lastActiveRun(): Promise<RunRecord | undefined> {
 /** Logs one value of a metric to the active run; starts a run if there is none, as all `log…` functions do. */
 export async function logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
   const stamped = { timestamp: Date.now(), ...options };
-  await (activeRun() ?? await startRun()).logMetric(key, value, stamped);
+  await (activeRun() ?? await startedRun()).logMetric(key, value, stamped);
 }
 
 /** Logs the values of several metrics at one step and time to the active run: all of them or none. */
@@ -206,71 +206,74 @@ export async function logMetrics(
   options: LogMetricOptions = {},
 ): Promise<void> {
   const stamped = { timestamp: Date.now(), ...options };
-  await (activeRun() ?? await startRun()).logMetrics(metrics, stamped);
+  await (activeRun() ?? await startedRun()).logMetrics(metrics, stamped);
 }
 
 /** Logs a param, which keeps its first value, to the active run. */
 export async function logParam(key: string, value: unknown): Promise<void> {
-  await (activeRun() ?? await startRun()).logParam(key, value);
+  await (activeRun() ?? await startedRun()).logParam(key, value);
 }
 
 /** Logs several params to the active run. */
 export async function logParams(params: Readonly<Record<string, unknown>>): Promise<void> {
-  await (activeRun() ?? await startRun()).logParams(params);
+  await (activeRun() ?? await startedRun()).logParams(params);
 }
 
 /** Sets a tag of the active run; `mlflow.runName` renames it. */
 export async function setTag(key: string, value: unknown): Promise<void> {
-  await (activeRun() ?? await startRun()).setTag(key, value);
+  await (activeRun() ?? await startedRun()).setTag(key, value);
 }
 
 /** Sets several tags of the active run. */
 export async function setTags(tags: Readonly<Record<string, unknown>>): Promise<void> {
-  await (activeRun() ?? await startRun()).setTags(tags);
+  await (activeRun() ?? await startedRun()).setTags(tags);
 }
 
 /** Removes a tag of the active run. */
 export async function deleteTag(key: string): Promise<void> {
-  await (activeRun() ?? await startRun()).deleteTag(key);
+  await (activeRun() ?? await startedRun()).deleteTag(key);
 }
 
 /** Logs metrics, params and tags in one go to the active run: all of them or none. */
 export async function logBatch(batch: BatchInput): Promise<void> {
-  await (activeRun() ?? await startRun()).logBatch(batch);
+  const timestamp = Date.now();
+  const metrics = batch.metrics?.map((metric) => ({ timestamp, ...metric }));
+  await (activeRun() ?? await startedRun()).logBatch({ ...batch, metrics });
 }
 
 /** Logs what `model.evaluate` gave to the active run, as `validation_loss`, `validation_accuracy`, … */
 export async function logEvaluation(
   values: EvaluationValue | readonly EvaluationValue[],
   metricsNames?: readonly string[],
-  options?: LogMetricOptions,
+  options: LogMetricOptions = {},
 ): Promise<void> {
-  await (activeRun() ?? await startRun()).logEvaluation(values, metricsNames, options);
+  const stamped = { timestamp: Date.now(), ...options };
+  await (activeRun() ?? await startedRun()).logEvaluation(values, metricsNames, stamped);
 }
 
 /** Copies a local file among the active run's artifacts, into the folder `artifactPath` or their root. */
 export async function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logArtifact(localPath, artifactPath);
+  await (activeRun() ?? await startedRun()).logArtifact(localPath, artifactPath);
 }
 
 /** Copies what is in a local folder among the active run's artifacts. */
 export async function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logArtifacts(localDirectory, artifactPath);
+  await (activeRun() ?? await startedRun()).logArtifacts(localDirectory, artifactPath);
 }
 
 /** Writes text, as UTF-8, to a file among the active run's artifacts. */
 export async function logText(text: string, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logText(text, artifactFile);
+  await (activeRun() ?? await startedRun()).logText(text, artifactFile);
 }
 
 /** Writes a value as YAML (`.yaml`, `.yml`) or JSON to a file among the active run's artifacts. */
 export async function logDict(dictionary: unknown, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logDict(dictionary, artifactFile);
+  await (activeRun() ?? await startedRun()).logDict(dictionary, artifactFile);
 }
 
 /** Writes a figure to a file among the active run's artifacts, which ends in `.png` or `.svg`. */
 export async function logFigure(figure: Figure, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startRun()).logFigure(figure, artifactFile);
+  await (activeRun() ?? await startedRun()).logFigure(figure, artifactFile);
 }
 
 /**
@@ -278,7 +281,7 @@ export async function logFigure(figure: Figure, artifactFile: string): Promise<v
  * metrics so far.
  */
 export async function logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-  return await (activeRun() ?? await startRun()).logModel(model, options);
+  return await (activeRun() ?? await startedRun()).logModel(model, options);
 }
 
 /** The run of this id, active or deleted. */
@@ -335,8 +338,22 @@ export async function restoreRun(runId: string): Promise<void> {
   await new MlflowClient().restoreRun(runId);
 }
 
+function activate(experimentId: string): void {
+  activeExperiment = { uri: getTrackingUri(), id: experimentId };
+}
+
+function activeExperimentId(): string | undefined {
+  return activeExperiment?.uri === getTrackingUri() ? activeExperiment.id : undefined;
+}
+
 function currentScope(): Scope {
   return scopes.getStore() ?? programScope;
+}
+
+/** A new run to log to; what is logged until it is there goes to the same one. */
+function startedRun(): Promise<Run> {
+  const scope = currentScope();
+  return scope.starting ??= startRun().finally(() => scope.starting = undefined);
 }
 
 async function openRun(options: StartRunOptions, scope: Scope): Promise<Run> {
@@ -374,10 +391,11 @@ async function resumeRun(
 ): Promise<Run> {
   return await doing(`Cannot start run "${runId}"`, async () => {
     const { info } = await client.getRun(runId);
-    if (activeExperimentId !== undefined && activeExperimentId !== info.experimentId) {
+    const active = activeExperimentId();
+    if (active !== undefined && active !== info.experimentId) {
       throw new MlflowError(
         "INVALID_PARAMETER_VALUE",
-        `it belongs to experiment "${info.experimentId}" and the active experiment is "${activeExperimentId}"; set the ` +
+        `it belongs to experiment "${info.experimentId}" and the active experiment is "${active}"; set the ` +
           "run's experiment first",
       );
     }
@@ -433,9 +451,12 @@ function textTags({ tags = {}, description }: StartRunOptions): Record<string, s
 
 /** The experiment that a new run goes to: the one set, the one that the environment names, or the default one. */
 async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
-  if (activeExperimentId !== undefined) return activeExperimentId;
+  const active = activeExperimentId();
+  if (active !== undefined) return active;
   const name = readEnv("MLFLOW_EXPERIMENT_NAME");
-  const id = readEnv("MLFLOW_EXPERIMENT_ID");
+  const given = readEnv("MLFLOW_EXPERIMENT_ID");
+  // What setExperiment wrote for this program's children is an id of the store that was in force then.
+  const id = given === activeExperiment?.id ? undefined : given;
   if (name === undefined) return id ?? "0";
   const experiment = await getOrCreate(client, name);
   if (id !== undefined && id !== experiment.experimentId) {
@@ -445,8 +466,8 @@ async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
         `named by MLFLOW_EXPERIMENT_NAME '${name}'. Only set one of the two variables.`,
     );
   }
-  activeExperimentId = experiment.experimentId;
-  return activeExperimentId;
+  activate(experiment.experimentId);
+  return experiment.experimentId;
 }
 
 async function idOfExperiment(client: MlflowClient, name: string): Promise<string> {

@@ -5,11 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { Image } from "./entities.ts";
-import { makeDatasets } from "./image/dataset.ts";
-import { decode } from "./image/decode.ts";
-import { readFile } from "./image/load_file.ts";
 import type { Interpolation } from "./image/resize.ts";
-import { loadSettings } from "./image/settings.ts";
 
 export type { Image } from "./entities.ts";
 export type { Interpolation } from "./image/resize.ts";
@@ -85,6 +81,12 @@ export interface LoadImageOptions extends ReadImageOptions {
  * ```
  */
 export async function loadImage(path: string | URL | Uint8Array, options: LoadImageOptions = {}): Promise<Image> {
+  // Loaded here, since node:zlib takes longer to load than a run to start.
+  const [{ loadSettings }, { readFile }, { decode }] = await Promise.all([
+    import("./image/settings.ts"),
+    import("./image/load_file.ts"),
+    import("./image/decode.ts"),
+  ]);
   const settings = loadSettings(options);
   if (!(typeof path === "string" || path instanceof Uint8Array || (path instanceof URL && path.protocol === "file:"))) {
     throw new TypeError(`Cannot read an image: expected a path, a file: URL or bytes, received ${path}`);
@@ -335,5 +337,6 @@ export async function imageDatasetFromDirectory<T, D extends object>(
   directory: string | URL,
   options: ImageDatasetOptions = {},
 ): Promise<ImageDataset<D, D | undefined>> {
+  const { makeDatasets } = await import("./image/dataset.ts");
   return await makeDatasets(tf, directory instanceof URL ? fileURLToPath(directory) : directory, options);
 }

@@ -1,4 +1,4 @@
-import { writeYaml } from "./yaml.ts";
+import { MlflowError } from "./errors.ts";
 
 /** A symbolic input or output of a tfjs model. */
 export interface SymbolicTensorLike {
@@ -36,6 +36,10 @@ export interface LayersModelLike {
   readonly inputs: readonly SymbolicTensorLike[];
   /** What it gives. */
   readonly outputs: readonly SymbolicTensorLike[];
+  /** The names of the inputs' layers; those of the tensors carry a number that differs from program to program. */
+  readonly inputNames?: readonly string[];
+  /** The names of the outputs' layers. */
+  readonly outputNames?: readonly string[];
   /** Hands its artifacts to the `save` of a handler. */
   // deno-lint-ignore no-explicit-any -- tfjs's own types differ in what they call the result of a save
   save(handler: any): Promise<unknown>;
@@ -69,7 +73,7 @@ export async function layersModelFiles(model: LayersModelLike, identity: ModelId
     [TOPOLOGY, topology],
     [WEIGHTS, weights],
     // It comes last: where it is, the rest is.
-    [MLMODEL, new TextEncoder().encode(describe(model, artifacts, identity, size))],
+    [MLMODEL, new TextEncoder().encode(await describe(model, artifacts, identity, size))],
   ]);
 }
 
@@ -77,8 +81,12 @@ export async function layersModelFiles(model: LayersModelLike, identity: ModelId
 export async function layersModelArtifacts(
   read: (path: string) => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<ModelArtifactsLike> {
-  const { weightsManifest, ...description } = JSON.parse(new TextDecoder().decode(await read(TOPOLOGY)));
-  const groups = weightsManifest as { readonly paths: readonly string[]; readonly weights: readonly unknown[] }[];
+  const text = new TextDecoder().decode(await read(TOPOLOGY));
+  const { weightsManifest, ...description } = readable(TOPOLOGY, () => JSON.parse(text));
+  const groups = readable(TOPOLOGY, () => {
+    if (!Array.isArray(weightsManifest)) throw new TypeError("it has no weightsManifest");
+    return weightsManifest as { readonly paths: readonly string[]; readonly weights: readonly unknown[] }[];
+  });
   const parts: Uint8Array[] = [];
   for (const path of groups.flatMap(({ paths }) => paths)) parts.push(await read(path));
   return {
@@ -86,6 +94,16 @@ export async function layersModelArtifacts(
     weightSpecs: groups.flatMap(({ weights }) => weights),
     weightData: joined(parts.map((part) => part.slice().buffer)).buffer,
   };
+}
+
+/** What `read` reads from a model's file; a file that it cannot read is `DATA_LOSS`. */
+export function readable<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MlflowError("DATA_LOSS", `${file} is not readable: ${reason}`, { cause: error });
+  }
 }
 
 async function artifactsOf(model: LayersModelLike): Promise<ModelArtifactsLike> {
@@ -100,12 +118,13 @@ async function artifactsOf(model: LayersModelLike): Promise<ModelArtifactsLike> 
   return artifacts;
 }
 
-function describe(
+async function describe(
   model: LayersModelLike,
   artifacts: ModelArtifactsLike,
   identity: ModelIdentity,
   size: number,
-): string {
+): Promise<string> {
+  const { writeYaml } = await import("./yaml.ts");
   return writeYaml({
     artifact_path: identity.location,
     flavors: {
@@ -119,15 +138,19 @@ function describe(
     model_size_bytes: size,
     model_uuid: identity.modelId,
     run_id: identity.runId,
-    signature: { inputs: tensorSpecs(model.inputs), outputs: tensorSpecs(model.outputs), params: null },
+    signature: {
+      inputs: tensorSpecs(model.inputs, model.inputNames),
+      outputs: tensorSpecs(model.outputs, model.outputNames),
+      params: null,
+    },
     utc_time_created: new Date().toISOString().replace("T", " ").replace("Z", "000"),
   });
 }
 
 /** MLflow's tensor signature: a JSON text, with names only where there is more than one tensor. */
-function tensorSpecs(tensors: readonly SymbolicTensorLike[]): string {
-  return JSON.stringify(tensors.map(({ name, dtype, shape }) => ({
-    ...(tensors.length > 1 ? { name } : {}),
+function tensorSpecs(tensors: readonly SymbolicTensorLike[], names: readonly string[] = []): string {
+  return JSON.stringify(tensors.map(({ name, dtype, shape }, i) => ({
+    ...(tensors.length > 1 ? { name: names[i] ?? name } : {}),
     type: "tensor",
     "tensor-spec": { dtype, shape: shape.map((size) => size ?? -1) },
   })));

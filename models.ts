@@ -8,8 +8,7 @@ import type { ArtifactRepository } from "./artifacts/repository.ts";
 import { hasScheme } from "./artifacts/uri.ts";
 import { MlflowClient } from "./client.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { layersModelArtifacts, MLMODEL, type ModelArtifactsLike } from "./model_flavor.ts";
-import { readYaml } from "./yaml.ts";
+import { layersModelArtifacts, MLMODEL, type ModelArtifactsLike, readable } from "./model_flavor.ts";
 
 export { logModel } from "./fluent.ts";
 export type { LogModelOptions } from "./client.ts";
@@ -43,7 +42,9 @@ export async function loadModel<TF extends ModelLoader>(
 ): Promise<Awaited<ReturnType<TF["loadLayersModel"]>>> {
   return await doing(`Cannot load model "${uri}"`, async () => {
     const files = await modelRepository(uri);
-    const description = readYaml(new TextDecoder().decode(await files.read(MLMODEL)));
+    const { readYaml } = await import("./yaml.ts");
+    const text = new TextDecoder().decode(await files.read(MLMODEL));
+    const description = readable(MLMODEL, () => readYaml(text));
     const flavors = (description as { flavors?: Record<string, unknown> } | null)?.flavors ?? {};
     if (!("tensorflowjs" in flavors)) {
       throw new MlflowError(

@@ -1,9 +1,12 @@
 import type { EndStatus } from "./run.ts";
 
-/** What is known here of a run that has not ended. */
+/** What is known here of a run whose end is not written yet. */
 interface OpenRun {
-  flush(): Promise<void>;
+  /** Whether its end has been asked for. */
+  isEnding(): boolean;
   end(status: EndStatus): Promise<void>;
+  /** Starts all that is still to be written, without waiting for one after the other. */
+  hurry(): void;
 }
 
 /** How long Ctrl-C waits for open runs to be ended, in milliseconds. */
@@ -25,13 +28,12 @@ export function addOpenRun(run: OpenRun): void {
   globalThis.addEventListener("error", failAll);
   globalThis.addEventListener("unhandledrejection", failAll);
   globalThis.addEventListener("beforeunload", (event) => {
-    if (open.size === 0) return;
+    if ([...open].every((run) => run.isEnding())) return;
     // The event loop goes on until the runs are ended, and comes here once more.
     event.preventDefault();
-    void endAll("FINISHED");
+    void endAll(statusOfExit());
   });
-  // Deno.exit gives no time to wait: what a store can write at once is written.
-  globalThis.addEventListener("unload", () => void endAll(Deno.exitCode === 0 ? "FINISHED" : "FAILED"));
+  globalThis.addEventListener("unload", () => endAllNow(statusOfExit()));
 }
 
 /** The run has ended. */
@@ -42,19 +44,29 @@ export function removeOpenRun(run: OpenRun): void {
   }
 }
 
+function statusOfExit(): EndStatus {
+  return Deno.exitCode === 0 ? "FINISHED" : "FAILED";
+}
+
 function failAll(event: Event): void {
-  if (!event.defaultPrevented) void endAll("FAILED");
+  if (!event.defaultPrevented) endAllNow("FAILED");
 }
 
 /** Ends open runs, the last started first, as nested runs end. */
 async function endAll(status: EndStatus): Promise<void> {
   const runs = [...open].reverse();
-  open.clear();
   await Promise.all(runs.map((run) => run.end(status).catch((error) => console.error(String(error)))));
+}
+
+/** Deno.exit and an uncaught error give no time to wait: what a store can write at once is written. */
+function endAllNow(status: EndStatus): void {
+  for (const run of open) run.hurry();
+  void endAll(status);
 }
 
 async function endBySignal(exitCode: number): Promise<void> {
   await Promise.race([endAll("KILLED"), new Promise((resolve) => setTimeout(resolve, SIGNAL_PATIENCE))]);
+  endAllNow("KILLED");
   Deno.exit(exitCode);
 }
 

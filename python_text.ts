@@ -6,7 +6,8 @@ export function pythonText(value: unknown): string {
   return typeof value === "string" ? value : represent(value);
 }
 
-function represent(value: unknown): string {
+/** @param around the lists and dictionaries that hold the value */
+function represent(value: unknown, around: readonly object[] = []): string {
   switch (typeof value) {
     case "string":
       return quote(value);
@@ -16,23 +17,27 @@ function represent(value: unknown): string {
       return value ? "True" : "False";
     case "undefined":
       return "None";
-    case "bigint":
-      return String(value);
     case "function":
       return value.name || "function";
+    case "bigint":
     case "symbol":
       return String(value);
+    case "object":
+      return value === null ? "None" : container(value, around);
   }
-  if (value === null) return "None";
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    return `[${Array.from(value as unknown as ArrayLike<unknown>, represent).join(", ")}]`;
-  }
-  if (value instanceof Date || value instanceof URL || value instanceof RegExp) {
-    return value instanceof Date ? value.toISOString() : String(value);
-  }
-  if (value instanceof Set) return `{${[...value].map(represent).join(", ")}}`;
-  const entries = value instanceof Map ? [...value] : Object.entries(value as object);
-  return `{${entries.map(([key, entry]) => `${represent(key)}: ${represent(entry)}`).join(", ")}}`;
+}
+
+function container(value: object, around: readonly object[]): string {
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof URL || value instanceof RegExp) return String(value);
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  if (around.includes(value)) return isList ? "[...]" : "{...}";
+  const inside = [...around, value];
+  const all = (values: Iterable<unknown>) => Array.from(values, (entry) => represent(entry, inside)).join(", ");
+  if (isList) return `[${all(value as unknown as Iterable<unknown>)}]`;
+  if (value instanceof Set) return value.size === 0 ? "set()" : `{${all(value)}}`;
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return `{${entries.map(([key, entry]) => `${represent(key)}: ${represent(entry, inside)}`).join(", ")}}`;
 }
 
 /** JavaScript turns to exponents below 1e-6, Python below 1e-4, with at least two digits. */
@@ -44,13 +49,17 @@ function number(value: number): string {
   return text.replace(/e([+-])(\d)$/, "e$10$2");
 }
 
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** Python escapes the backslash and whatever it does not call printable: control characters, odd spaces, … */
 function quote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const escaped = text.replace(
-    /[\\\p{Cc}]/gu,
-    (c) => ESCAPES[c] ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  const escaped = text.replace(/\\|(?! )[\p{C}\p{Z}]/gu, (character) => ESCAPES[character] ?? numbered(character));
   return mark + (mark === "'" ? escaped.replaceAll("'", "\\'") : escaped) + mark;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+function numbered(character: string): string {
+  const code = character.codePointAt(0)!.toString(16);
+  if (code.length <= 2) return `\\x${code.padStart(2, "0")}`;
+  return code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+}

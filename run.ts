@@ -1,5 +1,6 @@
 import type { Figure, FileInfo, LoggedModel, RunInfo, RunRecord, RunStatus } from "./entities.ts";
 import type { BatchInput, LogMetricOptions, LogModelOptions, MlflowClient } from "./client.ts";
+import { kerasName } from "./keras_name.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { addOpenRun, removeOpenRun } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
@@ -24,15 +25,22 @@ export class Run implements AsyncDisposable {
   readonly client: MlflowClient;
   readonly #queue = new WriteQueue();
   #ended = false;
+  readonly #open = {
+    isEnding: () => this.#ended,
+    end: (status: EndStatus) => this.end(status),
+    hurry: () => this.#queue.hurry(),
+  };
 
   /**
+   * Takes charge of a run that a store holds; `startRun` and `withRun` do so.
+   *
    * @param client the client of the run's store
    * @param record the run as the store gave it
    */
   constructor(client: MlflowClient, record: RunRecord) {
     this.client = client;
     this.info = record.info;
-    addOpenRun(this);
+    addOpenRun(this.#open);
   }
 
   /** 32 hexadecimal digits. */
@@ -108,7 +116,7 @@ export class Run implements AsyncDisposable {
     const numbers = await Promise.all(
       list.map(async (value) => typeof value === "number" ? value : (await value.data())[0]),
     );
-    const names = metricsNames.map((name) => `validation_${name === "acc" ? "accuracy" : name}`);
+    const names = metricsNames.map((name) => `validation_${kerasName(name)}`);
     await this.logMetrics(Object.fromEntries(numbers.map((value, i) => [names[i], value])), { timestamp, ...options });
   }
 
@@ -172,7 +180,7 @@ export class Run implements AsyncDisposable {
     try {
       await this.#write(() => this.client.setTerminated(this.runId, { status, endTime }));
     } finally {
-      removeOpenRun(this);
+      removeOpenRun(this.#open);
     }
   }
 

@@ -1,8 +1,15 @@
-import { dump, load, SCALAR_STYLE, visit, YAML11_SCHEMA } from "@std/yaml";
+import { boolYaml11Tag, dump, load, NOT_RESOLVED, SCALAR_STYLE, visit, YAML11_SCHEMA } from "@std/yaml";
 
 /** Text that no reader of YAML 1.1 or 1.2 takes for anything else; all other text is quoted. */
 const PLAIN = /^(?!(?:y|n|yes|no|on|off|true|false|null|nan|inf)$)[a-z_](?:[\w ./+-]*[\w/])?$/i;
 const TEXT_TAG = "tag:yaml.org,2002:str";
+
+/** YAML 1.1 without what PyYAML leaves out of it: to it, `y` and `n` are text. */
+const PYYAML_SCHEMA = YAML11_SCHEMA.withTags({
+  ...boolYaml11Tag,
+  resolve: (source: string, isExplicit: boolean, tagName: string) =>
+    /^[yn]$/i.test(source) ? NOT_RESOLVED : boolYaml11Tag.resolve(source, isExplicit, tagName),
+});
 
 /**
  * Writes YAML in block style that PyYAML, a reader of YAML 1.1, reads back as the same values: `no`, `1:30` and the like
@@ -27,5 +34,5 @@ export function writeYaml(value: unknown, options: { readonly sortKeys?: boolean
 
 /** Reads YAML as PyYAML does. Broken text throws an error with its line and column. */
 export function readYaml(text: string): unknown {
-  return load(text, { schema: YAML11_SCHEMA });
+  return load(text, { schema: PYYAML_SCHEMA });
 }

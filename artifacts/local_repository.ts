@@ -4,6 +4,9 @@ import { MlflowError } from "../errors.ts";
 import { checkArtifactPath } from "../validate.ts";
 import type { ArtifactRepository } from "./repository.ts";
 
+/** The names that files have until they are complete. */
+const UNFINISHED = /^\.[\da-f-]{36}\.part$/;
+
 /** Artifacts in a folder of this machine. */
 export class LocalRepository implements ArtifactRepository {
   readonly #root: string;
@@ -27,16 +30,22 @@ export class LocalRepository implements ArtifactRepository {
 
   async list(path = ""): Promise<FileInfo[]> {
     const files: FileInfo[] = [];
+    const folder = this.#local(path);
     try {
-      for await (const entry of Deno.readDir(this.#local(path))) {
-        const name = path === "" ? entry.name : `${path}/${entry.name}`;
-        const { isDirectory, size } = await Deno.stat(this.#local(name));
-        files.push({ path: name, isDir: isDirectory, fileSize: isDirectory ? undefined : size });
+      for await (const { name } of Deno.readDir(folder)) {
+        if (UNFINISHED.test(name)) continue;
+        const info = await stat(join(folder, name));
+        // A file that has just been removed, or a link that leads nowhere.
+        if (info === undefined) continue;
+        const { isDirectory, size } = info;
+        files.push({
+          path: path === "" ? name : `${path}/${name}`,
+          isDir: isDirectory,
+          fileSize: isDirectory ? undefined : size,
+        });
       }
     } catch (error) {
-      const nothing = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
-        (error instanceof Error && error.message.startsWith("Not a directory"));
-      if (!nothing) throw error;
+      if (!isMissing(error)) throw error;
     }
     return files.sort((a, b) => a.path < b.path ? -1 : 1);
   }
@@ -69,7 +78,7 @@ export class LocalRepository implements ArtifactRepository {
       throw new MlflowError("INVALID_PARAMETER_VALUE", "Invalid artifact path: ''. A file name is wanted");
     }
     await Deno.mkdir(dirname(target), { recursive: true });
-    const temporary = `${target}.${crypto.randomUUID()}.part`;
+    const temporary = join(dirname(target), `.${crypto.randomUUID()}.part`);
     try {
       await fill(temporary);
       await Deno.rename(temporary, target);
@@ -83,10 +92,28 @@ export class LocalRepository implements ArtifactRepository {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (error instanceof Deno.errors.IsADirectory) {
+        throw new MlflowError("INVALID_PARAMETER_VALUE", `'${path}' in ${this.#root} is a folder, a file is wanted`, {
+          cause: error,
+        });
+      }
+      if (!isMissing(error)) throw error;
       throw new MlflowError("RESOURCE_DOES_NOT_EXIST", `No such artifact: '${path}' in ${this.#root}`, {
         cause: error,
       });
     }
   }
+}
+
+async function stat(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** Whether nothing is at a path, also because a file is where one of its folders would be. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }

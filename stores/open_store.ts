@@ -29,7 +29,8 @@ export function openStore(uri: string): TrackingStore | Promise<TrackingStore> {
 export function absoluteUri(uri: string): string {
   if (isFolderUri(uri)) return absoluteFolderUri(uri);
   const relative = /^sqlite:\/\/\/([^/:][^?#]*)$/.exec(uri)?.[1];
-  return relative === undefined ? uri : `sqlite:///${resolve(relative)}`;
+  // See `resolveRoot` in sqlite_store.ts for why the working directory is given.
+  return relative === undefined ? uri : `sqlite:///${resolve(Deno.cwd(), relative)}`;
 }
 
 async function openNew(uri: string): Promise<TrackingStore> {

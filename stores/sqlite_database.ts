@@ -26,18 +26,21 @@ export class SqliteDatabase {
 
   /** Opens the file, making it and the folder it is in where they are missing. */
   static async open(path: string): Promise<SqliteDatabase> {
-    const inMemory = path === ":memory:";
+    let database: SqliteDatabase | undefined;
     try {
-      if (!inMemory && dirname(path) !== ".") await Deno.mkdir(dirname(path), { recursive: true });
-      const database = new SqliteDatabase(path, new DatabaseSync(path));
-      // MLflow's own connections keep foreign keys on. NORMAL loses nothing on a crash of the process.
+      if (path !== ":memory:" && dirname(path) !== ".") await Deno.mkdir(dirname(path), { recursive: true });
+      database = new SqliteDatabase(path, new DatabaseSync(path));
+      // MLflow's own connections keep foreign keys on. NORMAL loses nothing on a crash of the process. What a statement
+      // of many rows needs for its own undoing would go to a temporary file each time.
       database.#database.exec(
-        `PRAGMA busy_timeout = ${BUSY_TIMEOUT}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;`,
+        `PRAGMA busy_timeout = ${BUSY_TIMEOUT}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; ` +
+          "PRAGMA temp_store = MEMORY",
       );
       await database.#useWal();
       return database;
     } catch (error) {
-      throw openError(path, error);
+      database?.close();
+      throw openError(path, translate(error));
     }
   }
 
@@ -71,6 +74,11 @@ export class SqliteDatabase {
   /** Runs statements that take no values. */
   exec(sql: string): void {
     translated(() => this.#database.exec(sql));
+  }
+
+  /** Runs `work`, which only reads; while another process holds the file to itself it waits as `write` does. */
+  async read<T>(work: () => T): Promise<T> {
+    return await this.#patiently(work);
   }
 
   /**
@@ -129,10 +137,24 @@ function translated<T>(work: () => T): T {
   }
 }
 
+/** SQLite's own texts of the result codes that are told apart here. */
+const RESULT_TEXTS: readonly (readonly [number, string])[] = [
+  [5, "database is locked"],
+  [6, "database table is locked"],
+  [8, "attempt to write a readonly database"],
+  [11, "database disk image is malformed"],
+  [13, "database or disk is full"],
+  [14, "unable to open database file"],
+  [26, "file is not a database"],
+];
+
 /** SQLite's primary result code, such as 5 for "locked". */
 function resultCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | null)?.errcode;
-  return typeof code === "number" ? code & 0xff : undefined;
+  const { code, errcode, message } = (error ?? {}) as { code?: unknown; errcode?: unknown; message?: unknown };
+  if (typeof errcode === "number") return errcode & 0xff;
+  // Deno's errors of opening and of exec() carry no number.
+  if (code !== "ERR_SQLITE_ERROR") return undefined;
+  return RESULT_TEXTS.find(([, text]) => String(message).startsWith(text))?.[0];
 }
 
 function isLocked(error: unknown): boolean {
@@ -169,17 +191,16 @@ function translate(error: unknown): unknown {
 }
 
 function openError(path: string, error: unknown): unknown {
-  const action = `Cannot open tracking store "${path}"`;
-  if (error instanceof MlflowError) return new MlflowError(error.code, error.reason, { action, cause: error });
   if (!(error instanceof Error)) return error;
-  const denied = error instanceof Deno.errors.NotCapable || error.name === "NotCapable";
-  if (denied) {
+  if (error instanceof Deno.errors.NotCapable) {
     const reason = "Deno has not allowed it; SQLite needs --allow-read and --allow-write for the file's folder";
-    return new MlflowError("PERMISSION_DENIED", `${reason} (${error.message})`, { action, cause: error });
+    return new MlflowError("PERMISSION_DENIED", `${reason} (${error.message})`, { cause: error });
   }
-  if (error instanceof Deno.errors.PermissionDenied || resultCode(error) === 14 || resultCode(error) === 8) {
-    const reason = `the folder "${dirname(path)}" or the file is not writable: ${error.message}`;
-    return new MlflowError("PERMISSION_DENIED", reason, { action, cause: error });
-  }
-  return new MlflowError("INTERNAL_ERROR", error.message, { action, cause: error });
+  const cannotOpen = resultCode(error.cause) === 14;
+  if (error instanceof MlflowError && !cannotOpen) return error;
+  // SQLite says no more than "unable to open database file", whatever keeps it from it.
+  const reason = `the file or its folder "${dirname(path)}" cannot be opened for writing: `;
+  return new MlflowError("PERMISSION_DENIED", reason + (error instanceof MlflowError ? error.reason : error.message), {
+    cause: error,
+  });
 }

@@ -4,6 +4,13 @@ import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import type { SqliteDatabase } from "./sqlite_database.ts";
 import { METRIC_COLUMNS, type MetricRow, toMetric, toMetricRow } from "./sqlite_rows.ts";
 
+/** Many rows in one statement take half the time of as many statements; the largest statement first. */
+const INSERTS = [250, 25, 1].map((size) => ({
+  size,
+  sql: "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES " +
+    Array(size).fill("(?, ?, ?, ?, ?, ?)").join(", ") + " ON CONFLICT DO NOTHING",
+}));
+
 /** The values of metrics in MLflow's tables. What writes is called inside a transaction. */
 export class SqliteMetrics {
   readonly #db: SqliteDatabase;
@@ -14,20 +21,13 @@ export class SqliteMetrics {
 
   /** Adds values, and renews the latest value of each metric. */
   put(runId: string, metrics: readonly CheckedMetric[]): void {
+    const rows = metrics.map(toMetricRow);
+    this.#insert(runId, rows);
     const latest = new Map<string, MetricRow>();
-    for (const metric of metrics) {
-      const row = toMetricRow(metric);
-      this.#db.run(
-        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        row.key,
-        row.value,
-        row.timestamp,
-        runId,
-        row.step,
-        row.isNan,
-      );
+    for (const [i, row] of rows.entries()) {
       if (isLater(row, latest.get(row.key))) latest.set(row.key, row);
-      if (metric.modelId !== undefined) this.#putModelMetric(runId, metric.modelId, row, metric.dataset);
+      const { modelId, dataset } = metrics[i];
+      if (modelId !== undefined) this.#putModelMetric(runId, modelId, row, dataset);
     }
     for (const row of latest.values()) {
       this.#db.run(
@@ -84,6 +84,20 @@ export class SqliteMetrics {
       sampled.push(last);
     }
     return sampled.map((row) => ({ ...toMetric(row), runId }));
+  }
+
+  #insert(runId: string, rows: readonly MetricRow[]): void {
+    let done = 0;
+    for (const { size, sql } of INSERTS) {
+      for (; done + size <= rows.length; done += size) {
+        const values: (string | number)[] = [];
+        for (let i = done; i < done + size; i++) {
+          const { key, value, timestamp, step, isNan } = rows[i];
+          values.push(key, value, timestamp, runId, step, isNan);
+        }
+        this.#db.run(sql, ...values);
+      }
+    }
   }
 
   /** MLflow's table for the metrics of models has no column for NaN, which reads back as 0 from there. */

@@ -13,7 +13,7 @@ import type {
   RunInfo,
   RunRecord,
 } from "../entities.ts";
-import { MlflowError } from "../errors.ts";
+import { doing, MlflowError } from "../errors.ts";
 import { readBooleanEnv, readEnv } from "../env.ts";
 import {
   checkBatch,
@@ -78,16 +78,17 @@ export class SqliteStore implements TrackingStore {
    * tracking URI, `memory:name` means the same store wherever it is used in the program, and another name another one
    */
   static async open(uri: string): Promise<SqliteStore> {
-    const db = await SqliteDatabase.open(sqlitePath(uri));
-    try {
-      const store = new SqliteStore(uri, db);
-      await openSchema(db, () => store.#experiments.insertDefault());
-      return store;
-    } catch (error) {
-      db.close();
-      if (!(error instanceof MlflowError)) throw error;
-      throw new MlflowError(error.code, error.reason, { action: `Cannot open tracking store "${uri}"`, cause: error });
-    }
+    return await doing(`Cannot open tracking store "${uri}"`, async () => {
+      const db = await SqliteDatabase.open(sqlitePath(uri));
+      try {
+        const store = new SqliteStore(uri, db);
+        await openSchema(db, () => store.#experiments.insertDefault());
+        return store;
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    });
   }
 
   async createExperiment(
@@ -102,11 +103,11 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getExperiment(experimentId: string): Promise<Experiment> {
-    return this.#experiments.get(experimentId);
+    return await this.#db.read(() => this.#experiments.get(experimentId));
   }
 
   async getExperimentByName(name: string): Promise<Experiment | undefined> {
-    return this.#experiments.getByName(name);
+    return await this.#db.read(() => this.#experiments.getByName(name));
   }
 
   async renameExperiment(experimentId: string, name: string): Promise<void> {
@@ -132,7 +133,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async searchExperiments(search: StoreSearch = {}): Promise<Page<Experiment>> {
-    return this.#experiments.search(search);
+    return await this.#db.read(() => this.#experiments.search(search));
   }
 
   async createRun(run: NewRun): Promise<RunRecord> {
@@ -142,7 +143,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getRun(runId: string): Promise<RunRecord> {
-    return this.#runs.get(runId);
+    return await this.#db.read(() => this.#runs.get(runId));
   }
 
   async updateRun(runId: string, update: RunUpdate): Promise<RunInfo> {
@@ -172,7 +173,7 @@ export class SqliteStore implements TrackingStore {
     key: string,
     options: { readonly maxResults?: number; readonly pageToken?: string } = {},
   ): Promise<Page<Metric>> {
-    return this.#metrics.history(runId, key, options);
+    return await this.#db.read(() => this.#metrics.history(runId, key, options));
   }
 
   async getMetricHistoryBulkInterval(
@@ -181,7 +182,9 @@ export class SqliteStore implements TrackingStore {
     options: { readonly startStep?: number; readonly endStep?: number; readonly maxResults?: number } = {},
   ): Promise<MetricOfRun[]> {
     const { startStep, endStep, maxResults } = checkBulkInterval(runIds, options);
-    return runIds.flatMap((runId) => this.#metrics.sample(runId, key, maxResults, startStep, endStep));
+    return await this.#db.read(() =>
+      runIds.flatMap((runId) => this.#metrics.sample(runId, key, maxResults, startStep, endStep))
+    );
   }
 
   async logInputs(
@@ -199,11 +202,12 @@ export class SqliteStore implements TrackingStore {
   }
 
   async searchDatasets(experimentIds: readonly string[]): Promise<DatasetSummary[]> {
-    return this.#inputs.summaries(checkDatasetSearch(experimentIds));
+    const ids = checkDatasetSearch(experimentIds);
+    return await this.#db.read(() => this.#inputs.summaries(ids));
   }
 
   async searchRuns(experimentIds: readonly string[], search: StoreSearch = {}): Promise<Page<RunRecord>> {
-    return this.#runs.search(experimentIds, search);
+    return await this.#db.read(() => this.#runs.search(experimentIds, search));
   }
 
   async createLoggedModel(model: NewLoggedModel): Promise<LoggedModel> {
@@ -212,7 +216,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async getLoggedModel(modelId: string): Promise<LoggedModel> {
-    return this.#models.get(modelId);
+    return await this.#db.read(() => this.#models.get(modelId));
   }
 
   async finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel> {
@@ -239,7 +243,7 @@ export class SqliteStore implements TrackingStore {
     experimentIds: readonly string[],
     search: LoggedModelSearch = {},
   ): Promise<Page<LoggedModel>> {
-    return this.#models.search(experimentIds, search);
+    return await this.#db.read(() => this.#models.search(experimentIds, search));
   }
 
   async logOutputs(runId: string, models: readonly LoggedModelOutput[]): Promise<void> {
@@ -262,7 +266,6 @@ export function sqlitePath(uri: string): string {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
       "a SQLite URI reads sqlite:///relative/path.db, sqlite:////absolute/path.db or sqlite:///:memory:",
-      { action: `Cannot open tracking store "${uri}"` },
     );
   }
   return path;
@@ -270,5 +273,6 @@ export function sqlitePath(uri: string): string {
 
 /** An artifact root as it goes into the database: a local path made absolute, a URI as it is. */
 function resolveRoot(location: string): string {
-  return hasScheme(location) ? location : resolve(location);
+  // Without the working directory, `resolve` loads all of node:process to ask for it.
+  return hasScheme(location) ? location : resolve(Deno.cwd(), location);
 }

@@ -81,6 +81,14 @@ const RULES: readonly Rule[] = [
     reach: "transitive",
   },
   {
+    // Each takes longer to load than a run to start.
+    name: "mod.ts loads no heavy module of Node until it is used",
+    subject: oneOf("mod.ts"),
+    forbidden: (target) => ["node:crypto", "node:fs", "node:process", "node:zlib"].includes(target),
+    kinds: ["static"],
+    reach: "transitive",
+  },
+  {
     name: "nothing imports cli.ts or server/ but cli.ts",
     subject: (file) => !oneOf("cli.ts", "server/")(file),
     forbidden: oneOf("cli.ts", "server/"),
@@ -150,6 +158,10 @@ const BROKEN: Readonly<Record<string, readonly Import[]>> = {
   "mod.ts loads neither tfjs nor canvaskit until they are used": [
     { from: "mod.ts", to: "plots.ts", kind: "static" },
     { from: "plots.ts", to: "npm:canvaskit-wasm", kind: "static" },
+  ],
+  "mod.ts loads no heavy module of Node until it is used": [
+    { from: "mod.ts", to: "images.ts", kind: "static" },
+    { from: "images.ts", to: "node:zlib", kind: "static" },
   ],
   "nothing imports cli.ts or server/ but cli.ts": [{ from: "mod.ts", to: "server/handler.ts", kind: "static" }],
   "the library imports nothing of tests, examples or benchmarks": [

@@ -489,6 +489,22 @@ test("cuts long values of params and tags", async (store, experimentId) => {
   assertEquals([data.params.p, data.tags.t], ["é".repeat(6000), "🌷".repeat(8000)]);
 });
 
+test("keeps every value of a large batch, and a value given twice once", async (store, experimentId) => {
+  const runId = await newRun(store, experimentId);
+  const metrics = Array.from({ length: 525 }, (_, step) => ({
+    key: `m${step % 2}`,
+    value: step % 7 === 0 ? NaN : step,
+    timestamp: 1000,
+    step,
+  }));
+  await store.logBatch(runId, { metrics: [...metrics, metrics[2], metrics[3]] });
+  for (const key of ["m0", "m1"]) {
+    const { items } = await store.getMetricHistory(runId, key);
+    assertEquals(items, metrics.filter((metric) => metric.key === key));
+  }
+  assertEquals((await store.getRun(runId)).data.metrics, { m0: 524, m1: 523 });
+});
+
 test("refuses batches that are too large", async (store, experimentId) => {
   const runId = await newRun(store, experimentId);
   const metrics = Array.from({ length: 1001 }, (_, step) => ({ key: "m", value: 1, step }));
