@@ -1,20 +1,170 @@
 import { fileURLToPath } from "node:url";
+import { basename, dirname } from "@std/path";
+import type { LoggedModel } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
+import { HttpClient } from "../stores/http.ts";
+import { absoluteUri, openStore } from "../stores/open_store.ts";
+import { getTrackingUri } from "../tracking_uri.ts";
+import { checkArtifactPath, inFolder } from "./artifact_path.ts";
+import { HttpRepository } from "./http_repository.ts";
 import { LocalRepository } from "./local_repository.ts";
+import { ProxyRepository } from "./proxy_repository.ts";
 import type { ArtifactRepository } from "./repository.ts";
+import { S3Repository } from "./s3_repository.ts";
 import { hasScheme } from "./uri.ts";
 
-/** The repository of an artifact location: a local path or a `file:` URI. */
-export function openRepository(location: string): ArtifactRepository {
+/** Where artifacts are looked for. */
+export interface OpenOptions {
+  /**
+   * The tracking URI: its server keeps what is at `mlflow-artifacts:`, its store knows the runs and models.
+   * @default {the one that `getTrackingUri` gives}
+   */
+  readonly trackingUri?: string;
+}
+
+/** Some files: a repository, and the path in it. */
+export interface Artifacts {
+  readonly repository: ArtifactRepository;
+  /** The path of a file or folder; empty for the root. */
+  readonly path: string;
+}
+
+const servers = new Map<string, Promise<HttpClient>>();
+
+/** The repository of an artifact location: a local path, or a URI of `file:`, `mlflow-artifacts:`, `s3:`, `http(s):`. */
+export function openRepository(location: string, options: OpenOptions = {}): ArtifactRepository {
   if (!hasScheme(location)) return new LocalRepository(location);
-  if (location.startsWith("file:")) return new LocalRepository(fileURLToPath(location));
-  const served = location.startsWith("mlflow-artifacts:")
-    ? "; the experiment was made through a tracking server, which keeps its artifacts: make an experiment of your own " +
-      "with createExperiment or setExperiment"
-    : "";
+  const action = `Cannot open artifacts "${withoutPassword(location)}"`;
+  const [, scheme, host = "", rest = ""] = /^([^:]+):(?:\/\/([^/?#]*))?([^?#]*)/.exec(location)!;
+  const path = rest.replace(/^\/+|\/+$/g, "");
+  switch (scheme.toLowerCase()) {
+    case "file":
+      return new LocalRepository(fileURLToPath(location));
+    case "http":
+    case "https":
+      return new HttpRepository(location);
+    case "mlflow-artifacts": {
+      const url = serverUrl(host, options.trackingUri ?? getTrackingUri(), action);
+      return new ProxyRepository(() => openServer(url), decode(path).replace(/\/{2,}/g, "/"));
+    }
+    case "s3":
+      if (host !== "") return new S3Repository(host, path);
+      throw new MlflowError("INVALID_PARAMETER_VALUE", "a bucket is wanted: s3://<bucket>/<path>", { action });
+  }
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
-    `the location must be a path or a file: URI, artifacts elsewhere are not supported yet${served}`,
-    { action: `Cannot open artifacts "${location}"` },
+    "the location must be a path, or its scheme one of file, http, https, mlflow-artifacts, s3",
+    { action },
   );
+}
+
+/**
+ * The files that a URI names: `runs:/<run id>/<path>`, `models:/m-…/<path>`, or whatever `openRepository` takes.
+ *
+ * The first part of a run's path may be the name of a model that the run has put out, which is then meant, as in MLflow.
+ */
+export async function openArtifacts(uri: string, options: OpenOptions = {}): Promise<Artifacts> {
+  const scheme = hasScheme(uri) ? uri.slice(0, uri.indexOf(":")).toLowerCase() : "file";
+  const [, place = ""] = /^[^:]+:\/+([^?#]*?)\/*$/.exec(uri) ?? [];
+  if (scheme === "runs") return await ofRun(uri, place.split("/"), options);
+  if (scheme === "models") return await ofModel(uri, place.split("/"), options);
+  if (scheme === "file") return await ofLocal(hasScheme(uri) ? fileURLToPath(uri) : uri);
+  // The last part of the path is looked for in what is above it, which may be the root.
+  const [, above, name, query] =
+    /^([^:]+:(?:\/\/[^/?#]*\/|\/?(?!\/))(?:[^?#]*\/)?)([^/?#]+)\/*((?:[?#].*)?)$/s.exec(uri) ?? [];
+  if (name === undefined) return { repository: openRepository(uri, options), path: "" };
+  return { repository: openRepository(`${above}${query}`, options), path: scheme === "s3" ? name : decode(name) };
+}
+
+async function ofLocal(path: string): Promise<Artifacts> {
+  const found = await Deno.stat(path).catch(() => undefined);
+  if (found === undefined || found.isDirectory) return { repository: new LocalRepository(path), path: "" };
+  // The folder is that of the file itself, wherever a link to it lies.
+  const file = await Deno.realPath(path);
+  return { repository: new LocalRepository(dirname(file)), path: basename(file) };
+}
+
+async function ofRun(uri: string, [runId, ...parts]: readonly string[], options: OpenOptions): Promise<Artifacts> {
+  if (!runId) {
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `Not a proper runs:/ URI: ${uri}. Runs URIs must be of the form 'runs:/<run_id>/run-relative/path/to/artifact'`,
+    );
+  }
+  const store = await openStore(absoluteUri(options.trackingUri ?? getTrackingUri()));
+  const { info, outputs } = await store.getRun(runId);
+  const models = parts.length === 0
+    ? []
+    : await Promise.all(outputs.modelOutputs.map(({ modelId }) => store.getLoggedModel(modelId)));
+  const named = models.filter(({ name }) => name === parts[0]).reduce<LoggedModel | undefined>(
+    (last, model) => last !== undefined && last.creationTimestamp > model.creationTimestamp ? last : model,
+    undefined,
+  );
+  return named === undefined
+    ? artifactsAt(info.artifactUri, parts, options)
+    : artifactsAt(named.artifactLocation, parts.slice(1), options);
+}
+
+async function ofModel(uri: string, [name, ...parts]: readonly string[], options: OpenOptions): Promise<Artifacts> {
+  if (!/^m-[^/@]+$/.test(name)) {
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `a logged model's URI reads models:/m-…; registered models are not supported yet: ${uri}`,
+    );
+  }
+  const store = await openStore(absoluteUri(options.trackingUri ?? getTrackingUri()));
+  const { artifactLocation } = await store.getLoggedModel(name);
+  return artifactsAt(artifactLocation, parts, options);
+}
+
+function artifactsAt(location: string, parts: readonly string[], options: OpenOptions): Artifacts {
+  return { repository: openRepository(location, options), path: checkArtifactPath(parts.reduce(inFolder, "")) };
+}
+
+/** The URL of the server that keeps what is at `mlflow-artifacts:`. */
+function serverUrl(host: string, trackingUri: string, action: string): string {
+  const url = URL.parse(trackingUri);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      "When an mlflow-artifacts URI was supplied, the tracking URI must be a valid http or https URI, but it was " +
+        `currently set to ${withoutPassword(trackingUri)}. Perhaps you forgot to set the tracking URI to the running ` +
+        "MLflow server. An experiment that was made through a server keeps its artifacts there; to log without one, " +
+        "make an experiment of your own with createExperiment or setExperiment",
+      { action },
+    );
+  }
+  if (host === "") return trackingUri;
+  if (/^[\d.]+$/.test(host) && !/^\d+(\.\d+){3}$/.test(host)) {
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `The mlflow-artifacts uri was supplied with a port number: ${host}, but no host was defined.`,
+      { action },
+    );
+  }
+  return `${url.protocol}//${host}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** What sends requests to a server, kept for the program's life. */
+function openServer(url: string): Promise<HttpClient> {
+  let server = servers.get(url);
+  if (server === undefined) {
+    server = HttpClient.open(url);
+    servers.set(url, server);
+    // What could not be opened now, as for a missing certificate, may be there later.
+    server.catch(() => servers.delete(url));
+  }
+  return server;
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function withoutPassword(uri: string): string {
+  return uri.replace(/\/\/[^/@]*@/, "//").replace(/\?.*$/s, "");
 }

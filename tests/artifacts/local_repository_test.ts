@@ -1,186 +1,99 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { pathToFileURL } from "node:url";
 import { LocalRepository } from "../../artifacts/local_repository.ts";
-import { openRepository } from "../../artifacts/open_repository.ts";
-import { appendToUri, hasScheme } from "../../artifacts/uri.ts";
 import { MlflowError } from "../../errors.ts";
+import { type OpenedRepository, testRepositoryContract } from "./repository_contract.ts";
 
-const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+testRepositoryContract("LocalRepository", async (): Promise<OpenedRepository> => {
+  const root = await Deno.makeTempDir({ prefix: "mlflow-artifacts-" });
+  return {
+    repository: new LocalRepository(join(root, "not", "made yet")),
+    [Symbol.asyncDispose]: () => Deno.remove(root, { recursive: true }),
+  };
+});
 
-function test(name: string, check: (repository: LocalRepository, root: string) => Promise<void>): void {
-  Deno.test(`LocalRepository ${name}`, async () => {
-    const root = await Deno.realPath(await Deno.makeTempDir());
-    try {
-      await check(new LocalRepository(join(root, "artifacts")), root);
-    } finally {
-      await Deno.remove(root, { recursive: true });
-    }
-  });
+/** A root with a link to each of a file and a folder beside it, and to each of a file and a folder in it. */
+async function withLinks(
+  work: (repository: LocalRepository, root: string, dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "mlflow-artifacts-" });
+  const root = join(dir, "root");
+  try {
+    await Deno.mkdir(join(root, "in"), { recursive: true });
+    await Deno.mkdir(join(dir, "outside"));
+    await Deno.writeTextFile(join(dir, "outside", "secret.txt"), "secret");
+    await Deno.writeTextFile(join(root, "in", "file.txt"), "in");
+    await Deno.symlink(join(dir, "outside", "secret.txt"), join(root, "leaf.txt"));
+    await Deno.symlink(join(dir, "outside"), join(root, "away"));
+    await Deno.symlink(join(root, "in"), join(root, "near"));
+    await Deno.symlink("in/file.txt", join(root, "near.txt"));
+    await Deno.symlink("nowhere", join(root, "dangling"));
+    await work(new LocalRepository(root), root, dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 }
 
-test("writes bytes and streams, making folders, and replaces files whole", async (repository, root) => {
-  await repository.write("a/b/c.txt", bytes("long text"));
-  await repository.write("a/b/c.txt", bytes("short"));
-  await repository.write("s.bin", new Blob(["streamed"]).stream());
-  assertEquals([text(await repository.read("a/b/c.txt")), text(await repository.read("s.bin"))], ["short", "streamed"]);
-  assertEquals([...Deno.readDirSync(join(root, "artifacts", "a", "b"))].map(({ name }) => name), ["c.txt"]);
-});
-
-test("leaves nothing of a stream that breaks, and the file that was there", async (repository, root) => {
-  await repository.write("a.txt", bytes("kept"));
-  const broken = new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(bytes("half"));
-    },
-    pull(controller) {
-      controller.error(new RangeError("broken"));
-    },
+Deno.test("LocalRepository follows links in its root", async () => {
+  await withLinks(async (repository) => {
+    assertEquals(new TextDecoder().decode(await repository.read("near/file.txt")), "in");
+    assertEquals(new TextDecoder().decode(await repository.read("near.txt")), "in");
+    await repository.write("near/new.txt", new Uint8Array(1));
+    assertEquals((await repository.stat("in/new.txt"))?.fileSize, 1);
   });
-  await assertRejects(() => repository.write("a.txt", broken), RangeError, "broken");
-  assertEquals(text(await repository.read("a.txt")), "kept");
-  assertEquals([...Deno.readDirSync(join(root, "artifacts"))].length, 1);
 });
 
-test("takes names as long as the file system does", async (repository) => {
-  const name = "n".repeat(255);
-  await repository.write(name, bytes("1"));
-  assertEquals((await repository.list()).map(({ path }) => path), [name]);
-});
-
-test("uploads a file that may only be read, and may be replaced", async (repository, root) => {
-  const file = join(root, "from.txt");
-  await Deno.writeTextFile(file, "1");
-  await Deno.chmod(file, 0o444);
-  await repository.upload(file, "to/x.txt");
-  await repository.upload(file, "to/x.txt");
-  assertEquals(text(await repository.read("to/x.txt")), "1");
-});
-
-test(
-  "lists a folder by name; nothing of a file, of a missing folder, or that is not complete",
-  async (repository, root) => {
-    assertEquals(await repository.list(), []);
-    await repository.write("b/x.txt", bytes("22"));
-    await repository.write("a.txt", bytes("1"));
-    await repository.write("b/.hidden", bytes("1"));
-    const slow = Promise.withResolvers<void>();
-    const writing = repository.write(
-      "later.txt",
-      new ReadableStream({
-        async pull(controller) {
-          await slow.promise;
-          controller.close();
-        },
-      }),
-    );
-    await Deno.symlink(join(root, "nowhere"), join(root, "artifacts", "0-dangling"));
-    assertEquals(await repository.list(), [
-      { path: "a.txt", isDir: false, fileSize: 1 },
-      { path: "b", isDir: true, fileSize: undefined },
-    ]);
-    assertEquals((await repository.list("b")).map(({ path }) => path), ["b/.hidden", "b/x.txt"]);
-    assertEquals([await repository.list("a.txt"), await repository.list("none"), await repository.list("a.txt/x")], [
-      [],
-      [],
-      [],
-    ]);
-    slow.resolve();
-    await writing;
-  },
-);
-
-test("downloads files and folders", async (repository, root) => {
-  await repository.write("a/b/c.txt", bytes("c"));
-  await repository.write("a/d.txt", bytes("d"));
-  await repository.download("a", join(root, "folder"));
-  await repository.download("", join(root, "all"));
-  await repository.download("a/d.txt", join(root, "deep", "one.txt"));
-  for (const [path, content] of [["folder/b/c.txt", "c"], ["all/a/d.txt", "d"], ["deep/one.txt", "d"]]) {
-    assertEquals(await Deno.readTextFile(join(root, path)), content);
-  }
-});
-
-test("removes files and folders", async (repository) => {
-  await repository.write("a/b.txt", bytes(""));
-  await repository.delete("a");
-  assertEquals(await repository.list(), []);
-});
-
-test("tells what is not there, or is a folder", async (repository, root) => {
-  await repository.write("a/b.txt", bytes("1"));
-  const artifacts = join(root, "artifacts");
-  for (const path of ["none", "a/b.txt/c"]) {
+Deno.test("LocalRepository refuses links that lead out of its root", async () => {
+  await withLinks(async (repository, root, dir) => {
+    const bytes = new Uint8Array(1);
     for (
       const work of [
-        () => repository.read(path),
-        () => repository.download(path, join(root, "x")),
-        () => repository.delete(path),
+        () => repository.read("leaf.txt"),
+        () => repository.read("away/secret.txt"),
+        () => repository.stat("away"),
+        () => repository.list("away"),
+        () => repository.write("away/new.txt", bytes),
+        () => repository.write("away/new/new.txt", bytes),
+        () => repository.upload(join(root, "in"), "away/new"),
+        () => repository.delete("away/secret.txt"),
+        () => repository.download("away", join(dir, "to")),
+        () => repository.download("", join(dir, "to")),
       ]
     ) {
-      const error = await assertRejects(work, MlflowError);
-      assertEquals(error.message, `No such artifact: '${path}' in ${artifacts} (RESOURCE_DOES_NOT_EXIST)`);
+      assertEquals((await assertRejects(work, MlflowError)).code, "INVALID_PARAMETER_VALUE");
     }
-  }
-  const error = await assertRejects(() => repository.read("a"), MlflowError);
-  assertEquals(error.message, `'a' in ${artifacts} is a folder, a file is wanted (INVALID_PARAMETER_VALUE)`);
-});
-
-for (const path of ["..", "../a", "a/../../b", "a/..", "/a", "a//b", "./a", "a/", "a\\b", "..\\a", "a\0"]) {
-  test(`refuses the path ${JSON.stringify(path)} everywhere`, async (repository, root) => {
-    const works = [
-      () => repository.write(path, bytes("")),
-      () => repository.upload(new URL(import.meta.url).pathname, path),
-      () => repository.read(path),
-      () => repository.list(path),
-      () => repository.download(path, join(root, "x")),
-      () => repository.delete(path),
-    ];
-    for (const work of works) {
-      const error = await assertRejects(work, MlflowError, `Invalid artifact path: '${path}'`);
-      assertEquals(error.code, "INVALID_PARAMETER_VALUE");
-    }
-    assertEquals([...Deno.readDirSync(root)], []);
+    // The file that a link led to is not touched by what takes the link's place.
+    await repository.write("leaf.txt", bytes);
+    assertEquals((await repository.read("leaf.txt")).length, 1);
+    await repository.delete("away");
+    assertEquals([...Deno.readDirSync(join(dir, "outside"))].map(({ name }) => name), ["secret.txt"]);
+    assertEquals(Deno.readTextFileSync(join(dir, "outside", "secret.txt")), "secret");
   });
-}
-
-test("does not write to its own root", async (repository) => {
-  const error = await assertRejects(() => repository.write("", bytes("")), MlflowError);
-  assertEquals(error.message, "Invalid artifact path: ''. A file name is wanted (INVALID_PARAMETER_VALUE)");
 });
 
-Deno.test("openRepository() takes paths and file: URIs, and says why it takes no others", async () => {
-  const root = await Deno.makeTempDir({ prefix: "ä b%20" });
+Deno.test("LocalRepository leaves links to nowhere and unfinished files out", async () => {
+  await withLinks(async (repository, root, dir) => {
+    await Deno.writeTextFile(join(root, "in", ".artifact.uploading.x"), "half");
+    await Deno.remove(join(root, "leaf.txt"));
+    await Deno.remove(join(root, "away"));
+    assertEquals((await repository.list()).map(({ path }) => path), ["in", "near", "near.txt"]);
+    assertEquals((await repository.list("in")).map(({ path }) => path), ["in/file.txt"]);
+    await repository.download("", join(dir, "to"));
+    assertEquals([...Deno.readDirSync(join(dir, "to"))].map(({ name }) => name).sort(), ["in", "near", "near.txt"]);
+    assertEquals([...Deno.readDirSync(join(dir, "to", "in"))].map(({ name }) => name), ["file.txt"]);
+  });
+});
+
+Deno.test("LocalRepository.upload() and download() refuse a folder that links to itself", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "mlflow-artifacts-" });
   try {
-    await openRepository(pathToFileURL(root).href).write("a.txt", bytes("1"));
-    assertEquals(text(await openRepository(root).read("a.txt")), "1");
+    await Deno.mkdir(join(dir, "root", "a"), { recursive: true });
+    await Deno.symlink("..", join(dir, "root", "a", "loop"));
+    const other = new LocalRepository(join(dir, "other"));
+    await assertRejects(() => other.upload(join(dir, "root"), ""), MlflowError, "the folder that it lies in");
+    const self = new LocalRepository(join(dir, "root"));
+    await assertRejects(() => self.download("", join(dir, "to")), MlflowError, "the folder that it lies in");
   } finally {
-    await Deno.remove(root, { recursive: true });
+    await Deno.remove(dir, { recursive: true });
   }
-  const bucket = assertThrows(() => openRepository("s3://bucket/x"), MlflowError);
-  assertEquals(
-    bucket.message,
-    'Cannot open artifacts "s3://bucket/x": the location must be a path or a file: URI, artifacts elsewhere are not ' +
-      "supported yet (INVALID_PARAMETER_VALUE)",
-  );
-  const served = assertThrows(() => openRepository("mlflow-artifacts:/0/x"), MlflowError);
-  assert(served.message.includes("make an experiment of your own"), served.message);
 });
-
-const APPENDED: readonly [string, string[], string][] = [
-  ["/a/b", ["c", "d"], "/a/b/c/d"],
-  ["/a/b/", ["c"], "/a/b/c"],
-  ["/odd?name#x", ["c"], "/odd?name#x/c"],
-  ["C:\\runs", ["c"], "C:\\runs/c"],
-  ["file:///a", ["c"], "file:///a/c"],
-  ["s3://b/a?region=x#f", ["c", "d"], "s3://b/a/c/d?region=x#f"],
-  ["mlflow-artifacts:/", ["1"], "mlflow-artifacts:/1"],
-  ["mlflow-artifacts:", ["1"], "mlflow-artifacts:/1"],
-];
-for (const [location, segments, wanted] of APPENDED) {
-  Deno.test(`appendToUri(${JSON.stringify(location)}, ${segments.join()}) is ${wanted}`, () => {
-    assertEquals(appendToUri(location, ...segments), wanted);
-    assertEquals(hasScheme(location), /^\w[\w-]+:/.test(location));
-  });
-}

@@ -39,8 +39,11 @@ import { gatedTest } from "./gate.ts";
 import { PythonInterpreter } from "./python.ts";
 import { MlflowServer } from "./mlflow_server.ts";
 
-/** The releases that the tests run against: the newest, one from the middle, and the first whose schema we write. */
-export type MlflowVersion = "3.17.2" | "3.10.0" | "3.1.0";
+/**
+ * The releases that the tests run against: the newest, one from the middle, the first whose schema we write, and the
+ * last of MLflow 2, as a server.
+ */
+export type MlflowVersion = "3.17.2" | "3.10.0" | "3.1.0" | "2.22.5";
 
 /** The release that a test gets where it asks for none. */
 export const NEWEST: MlflowVersion = "3.17.2";

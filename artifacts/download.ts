@@ -1,0 +1,337 @@
+import { dirname, join } from "@std/path";
+import type { FileInfo } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
+import { retryDelay } from "../stores/retry.ts";
+import { fromFolder } from "./artifact_path.ts";
+import { replaceFile } from "./local_files.ts";
+import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";
+import { Progress } from "./progress.ts";
+import type { ByteRange, TransferOptions } from "./repository.ts";
+import { StallWatch } from "./stall.ts";
+import type { TransferSettings } from "./transfer_settings.ts";
+
+/** Files up to this size, in bytes, are held in memory whole. */
+const SMALL = 1024 ** 2;
+/** Parts of one file that are moved at a time. */
+const PARALLEL_PARTS = 4;
+
+/** A file of a server that has begun to come. */
+export interface Incoming {
+  /** Its bytes, from `start`. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The first byte that comes: 0 where a server does not know of parts. */
+  readonly start: number;
+  /** The size of the whole file, in bytes, if the server said it. */
+  readonly size: number | undefined;
+  /** The server's mark of this version of the file. */
+  readonly etag: string | undefined;
+}
+
+/** What is asked of a server. */
+export interface Wanted extends ByteRange {
+  /** The version that the first bytes were of: another one is given from its start. */
+  readonly etag?: string;
+  /** Ends the request. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where files can be downloaded from. */
+export interface DownloadSource {
+  /** As in `ArtifactRepository`. */
+  stat(path: string): Promise<FileInfo | undefined>;
+  /** All that is in a folder and in its folders. */
+  walk(folder: string): AsyncIterable<FileInfo>;
+  /** Asks for a file. */
+  open(path: string, wanted: Wanted): Promise<Incoming>;
+  /** What a big file is read from in parts, many at a time; undefined: in one piece. */
+  openParts?(path: string, size: number): Promise<((wanted: Wanted) => Promise<Incoming>) | undefined>;
+}
+
+/** All that is in a folder and in its folders, by listing one after the other. */
+export async function* walkByListing(
+  list: (folder: string) => Promise<FileInfo[]>,
+  folder: string,
+): AsyncGenerator<FileInfo> {
+  let folders = [folder];
+  while (folders.length > 0) {
+    const next: string[] = [];
+    const found: FileInfo[] = [];
+    await forEachParallel(folders, PARALLEL_FILES, async (one) => {
+      for (const info of await list(one)) {
+        found.push(info);
+        if (info.isDir) next.push(info.path);
+      }
+    });
+    yield* found;
+    folders = next;
+  }
+}
+
+/** Downloads a file, or a folder with all that is in it. */
+export async function download(
+  source: DownloadSource,
+  path: string,
+  localPath: string,
+  settings: TransferSettings,
+  options: TransferOptions = {},
+): Promise<void> {
+  const found = await source.stat(path);
+  if (found === undefined) throw notThere(path);
+  if (!found.isDir) {
+    await Deno.mkdir(dirname(localPath), { recursive: true });
+    const progress = new Progress(options, 1, found.fileSize);
+    await downloadFile(source, found, localPath, settings, progress);
+    return;
+  }
+  const files: FileInfo[] = [];
+  const folders = new Set([localPath]);
+  const local = ({ path: inner }: FileInfo) => join(localPath, fromFolder(path, inner));
+  for await (const info of source.walk(path)) {
+    if (!info.isDir) files.push(info);
+    folders.add(info.isDir ? local(info) : dirname(local(info)));
+  }
+  for (const folder of folders) await Deno.mkdir(folder, { recursive: true });
+  const progress = new Progress(options, files.length, files.reduce((sum, { fileSize }) => sum + (fileSize ?? 0), 0));
+  await forEachParallel(files, PARALLEL_FILES, async (file) => {
+    await downloadFile(source, file, local(file), settings, progress);
+  });
+}
+
+async function downloadFile(
+  source: DownloadSource,
+  file: FileInfo,
+  target: string,
+  settings: TransferSettings,
+  progress: Progress,
+): Promise<void> {
+  const size = file.fileSize;
+  await replaceFile(target, async (temporary) => {
+    const openPart = size !== undefined && size >= settings.downloadMinimum
+      ? await source.openParts?.(file.path, size)
+      : undefined;
+    if (size !== undefined && openPart !== undefined) {
+      await fillParts(openPart, file.path, temporary, size, settings, progress);
+      return;
+    }
+    const open = (wanted: Wanted) => source.open(file.path, wanted);
+    await fill(open, file.path, temporary, { start: 0, size, settings, progress });
+  });
+  progress.fileDone();
+}
+
+async function fillParts(
+  open: (wanted: Wanted) => Promise<Incoming>,
+  path: string,
+  temporary: string,
+  size: number,
+  settings: TransferSettings,
+  progress: Progress,
+): Promise<void> {
+  await Deno.writeFile(temporary, new Uint8Array());
+  await Deno.truncate(temporary, size);
+  const starts = Array.from({ length: Math.ceil(size / settings.downloadChunk) }, (_, i) => i * settings.downloadChunk);
+  await forEachParallel(starts, PARALLEL_PARTS, async (start) => {
+    const end = Math.min(size, start + settings.downloadChunk);
+    await fill(open, path, temporary, { start, end, size, settings, progress });
+  });
+}
+
+interface Filling {
+  readonly start: number;
+  /** The byte after the last one; undefined: all. */
+  readonly end?: number;
+  /** The size of the file as it was listed. */
+  readonly size: number | undefined;
+  readonly settings: TransferSettings;
+  readonly progress: Progress;
+}
+
+/** Writes what comes into a local file, taking it up again where it broke off. */
+async function fill(
+  open: (wanted: Wanted) => Promise<Incoming>,
+  path: string,
+  temporary: string,
+  { start, end, size: listed, settings, progress }: Filling,
+): Promise<void> {
+  let file: Deno.FsFile | undefined;
+  let at = start;
+  let furthest = start;
+  let etag: string | undefined;
+  let ownFault = false;
+  try {
+    for (let failures = 0;;) {
+      using watch = new StallWatch(settings.timeout, progress.signal);
+      // What `open` refuses was tried often enough; only what breaks off later is taken up again.
+      // Without a mark of the version, the rest of the file may be that of another one.
+      const from = etag === undefined ? start : at;
+      const incoming = await open({ start: from, end, etag, signal: watch.signal });
+      try {
+        if (incoming.start !== from && end !== undefined) {
+          throw new MlflowError("NOT_IMPLEMENTED", `the server does not give parts of artifact '${path}'`);
+        }
+        if (incoming.start !== at) {
+          progress.add(incoming.start - at);
+          at = incoming.start;
+          await file?.truncate(at);
+          await file?.seek(at, Deno.SeekMode.Start);
+        }
+        etag = incoming.etag;
+        const size = end ?? incoming.size ?? listed;
+        if (end === undefined && file === undefined && size !== undefined && size <= SMALL) {
+          const bytes = await collectSmall(incoming.body, size, watch);
+          checkSize(path, bytes.length, size);
+          ownFault = true;
+          await Deno.writeFile(temporary, bytes);
+          progress.add(bytes.length);
+          return;
+        }
+        ownFault = true;
+        file ??= await openAt(temporary, at);
+        ownFault = false;
+        for await (const chunk of pieces(incoming.body, watch)) {
+          ownFault = true;
+          for (let from = 0; from < chunk.length;) from += await file.write(chunk.subarray(from));
+          at += chunk.length;
+          progress.add(chunk.length);
+          ownFault = false;
+          if (size !== undefined && at > size) break;
+        }
+        checkSize(path, at, size);
+        return;
+      } catch (error) {
+        progress.signal?.throwIfAborted();
+        if (ownFault || (error instanceof MlflowError && error.code !== "DATA_LOSS")) throw error;
+        if (at > furthest) failures = 0;
+        furthest = Math.max(at, furthest);
+        const wait = retryDelay(
+          { status: undefined, retryAfter: null, unsent: false, final: false },
+          failures++,
+          true,
+          { policy: settings.retries, now: Date.now(), random: Math.random },
+        );
+        if (wait === undefined) throw error instanceof MlflowError ? error : broken(path, "it broke off", error);
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+  } finally {
+    file?.close();
+  }
+}
+
+async function openAt(path: string, at: number): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { write: true, create: true });
+  if (at > 0) await file.seek(at, Deno.SeekMode.Start);
+  return file;
+}
+
+/** The pieces of a body, until the watch ends it. */
+async function* pieces(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  watch: StallWatch,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  const stop = () => void reader.cancel(watch.signal.reason).catch(() => {});
+  watch.signal.addEventListener("abort", stop);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      watch.signal.throwIfAborted();
+      if (done) return;
+      watch.moved();
+      yield value;
+    }
+  } finally {
+    watch.signal.removeEventListener("abort", stop);
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** All bytes of a body, and no more than one above the size. */
+async function collectSmall(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  size: number,
+  watch: StallWatch,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes = new Uint8Array(size);
+  let length = 0;
+  for await (const chunk of pieces(body, watch)) {
+    if (length + chunk.length > size) {
+      length = size + 1;
+      bytes = new Uint8Array(length);
+      break;
+    }
+    bytes.set(chunk, length);
+    length += chunk.length;
+  }
+  return bytes.subarray(0, length);
+}
+
+function checkSize(path: string, found: number, wanted: number | undefined): void {
+  if (wanted === undefined || found === wanted) return;
+  throw broken(path, found < wanted ? `it ends after ${found} of ${wanted} bytes` : `more than ${wanted} bytes came`);
+}
+
+function broken(path: string, why: string, cause?: unknown): MlflowError {
+  return new MlflowError("DATA_LOSS", `artifact '${path}' did not come whole: ${why}`, { cause });
+}
+
+/** All bytes of a file that comes. */
+export async function collect({ body, size }: Incoming, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(await new Response(body).arrayBuffer());
+  } catch (error) {
+    throw broken(path, "it broke off", error);
+  }
+  checkSize(path, bytes.length, size);
+  return bytes;
+}
+
+/** What says that there is no such artifact. */
+export function notThere(path: string, cause?: unknown): MlflowError {
+  return new MlflowError("RESOURCE_DOES_NOT_EXIST", `No such artifact: '${path}'`, { cause });
+}
+
+/** The headers that ask for a part of a file, as it is: not packed for the way. */
+export function wantedHeaders({ start = 0, end, etag }: Wanted): Record<string, string> {
+  const whole = start === 0 && end === undefined;
+  return {
+    // With any other value Deno's fetch would unpack a file that is stored packed.
+    "accept-encoding": "identity",
+    ...whole ? {} : { range: `bytes=${start}-${end === undefined ? "" : end - 1}` },
+    ...whole || etag === undefined ? {} : { "if-range": etag },
+  };
+}
+
+/** What an answer of status 200 or 206 brings. */
+export function incoming(response: Response): Incoming {
+  const etag = response.headers.get("etag") ?? undefined;
+  const body = response.body ?? new Blob([]).stream();
+  // Only a strong mark may join two parts (RFC 9110, 13.1.5).
+  const strong = etag?.startsWith("W/") ? undefined : etag;
+  const [, start, size] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+  if (response.status === 206 && start !== undefined) {
+    return { body, start: Number(start), size: size === "*" ? undefined : Number(size), etag: strong };
+  }
+  const length = response.headers.get("content-length");
+  return { body, start: 0, size: length === null ? undefined : Number(length), etag: strong };
+}
+
+/** A part of what comes, where a server gives more than was asked for. */
+export function cutTo(
+  { body, start: first }: Incoming,
+  { start = 0, end = Infinity }: ByteRange,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  if (first === start && end === Infinity) return body;
+  let at = first;
+  return body.pipeThrough(
+    new TransformStream({
+      transform(chunk: Uint8Array<ArrayBuffer>, controller) {
+        const part = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
+        at += chunk.length;
+        if (part.length > 0) controller.enqueue(part);
+        if (at >= end) controller.terminate();
+      },
+    }),
+  );
+}

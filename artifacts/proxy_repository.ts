@@ -1,0 +1,233 @@
+import type { FileInfo } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
+import type { HttpClient } from "../stores/http.ts";
+import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder, listedEntry } from "./artifact_path.ts";
+import {
+  collect,
+  cutTo,
+  download,
+  type DownloadSource,
+  type Incoming,
+  incoming,
+  walkByListing,
+  type Wanted,
+  wantedHeaders,
+} from "./download.ts";
+import { type LocalFile, readFileRange, readPart } from "./local_files.ts";
+import { Progress } from "./progress.ts";
+import { ProxyParts } from "./proxy_parts.ts";
+import type { ArtifactRepository, ByteRange, TransferOptions } from "./repository.ts";
+import { StallWatch } from "./stall.ts";
+import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
+import { checkArrived, upload } from "./upload.ts";
+
+/** Where a tracking server gives and takes artifacts. */
+const ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts";
+/** Files up to this size, in bytes, are sent from memory, with their length said beforehand. */
+const SMALL = 1024 ** 2;
+
+/**
+ * Artifacts that a tracking server keeps and passes on: those of `mlflow-artifacts:` URIs. Big files go around the
+ * server, in parts, where it offers that.
+ */
+export class ProxyRepository implements ArtifactRepository {
+  readonly #server: () => Promise<HttpClient>;
+  readonly #root: string;
+  readonly #settings: TransferSettings;
+  readonly #parts: ProxyParts;
+
+  /**
+   * @param server what sends requests to the tracking server
+   * @param root the folder on it, without slashes around it
+   */
+  constructor(
+    server: () => Promise<HttpClient>,
+    root: string,
+    settings: TransferSettings = readTransferSettings(),
+  ) {
+    this.#server = server;
+    this.#root = checkArtifactPath(root);
+    this.#settings = settings;
+    this.#parts = new ProxyParts(server, settings);
+  }
+
+  async write(
+    path: string,
+    content: Uint8Array | ReadableStream<Uint8Array>,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
+    const at = this.#path(checkArtifactFile(path));
+    if (content instanceof Uint8Array) {
+      await this.#put(at, () => content as Uint8Array<ArrayBuffer>, progress);
+      progress.add(content.length);
+    } else {
+      await this.#putStream(at, (moved) => counted(content, moved), progress, false);
+    }
+    progress.fileDone();
+  }
+
+  async upload(localPath: string, path: string, options: TransferOptions = {}): Promise<void> {
+    await upload(localPath, path, (file, artifact, progress) => this.#send(file, artifact, progress), options);
+  }
+
+  async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
+    return await collect(await this.#open(checkArtifactFile(path), {}), path);
+  }
+
+  async stream(path: string, range: ByteRange = {}): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const { start = 0, end } = range;
+    checkArtifactFile(path);
+    if (end !== undefined && end <= start) return new Blob([]).stream();
+    return cutTo(await this.#open(path, range), range);
+  }
+
+  async stat(path: string): Promise<FileInfo | undefined> {
+    if (checkArtifactPath(path) === "") return { path, isDir: true, fileSize: undefined };
+    // A server has no question for one file: its folder is asked for what is in it.
+    return (await this.list(folderOf(path))).find((info) => info.path === path);
+  }
+
+  async list(path = ""): Promise<FileInfo[]> {
+    const folder = this.#plain(inFolder(this.#root, checkArtifactPath(path)).replace(/\/$/, ""));
+    const server = await this.#server();
+    const reply = await server.json({ method: "GET", path: ARTIFACTS, query: { path: folder } });
+    return readListing(reply, path).sort(byPath);
+  }
+
+  async download(path: string, localPath: string, options: TransferOptions = {}): Promise<void> {
+    const source: DownloadSource = {
+      stat: (one) => this.stat(one),
+      walk: (folder) => walkByListing((one) => this.list(one), folder),
+      open: (one, wanted) => this.#open(one, wanted),
+      openParts: (one) => this.#parts.openDownload(this.#place(one)),
+    };
+    await download(source, checkArtifactPath(path), localPath, this.#settings, options);
+  }
+
+  async delete(path: string): Promise<void> {
+    const server = await this.#server();
+    if (checkArtifactPath(path) === "") {
+      for (const entry of await this.list()) await this.delete(entry.path);
+      return;
+    }
+    try {
+      await server.json({ method: "DELETE", path: this.#path(path) });
+    } catch (error) {
+      if (!(error instanceof MlflowError && error.status === 404)) throw error;
+    }
+  }
+
+  async #open(path: string, wanted: Wanted): Promise<Incoming> {
+    const { signal } = wanted;
+    const server = await this.#server();
+    try {
+      return incoming(
+        await server.send({ method: "GET", path: this.#path(path), headers: wantedHeaders(wanted), signal }),
+      );
+    } catch (error) {
+      // What begins at the end of a file has nothing in it (RFC 9110, 15.5.17).
+      if (!(error instanceof MlflowError && error.status === 416)) throw error;
+      return { body: new Blob([]).stream(), start: wanted.start ?? 0, size: undefined, etag: undefined };
+    }
+  }
+
+  async #send(file: LocalFile, path: string, progress: Progress): Promise<void> {
+    const { localPath, size } = file;
+    if (await this.#parts.upload(file, this.#place(path), progress)) return;
+    if (size <= SMALL) {
+      await this.#put(this.#path(path), () => readPart(localPath, 0, size), progress);
+      return progress.add(size);
+    }
+    await this.#putStream(this.#path(path), (moved) => readFileRange(localPath, 0, size, moved), progress, true);
+    // A stream is sent without its length: that all of it was kept is asked for.
+    checkArrived(path, (await this.stat(path))?.fileSize, size);
+  }
+
+  async #put(
+    path: string,
+    body: () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>,
+    progress: Progress,
+  ): Promise<void> {
+    const server = await this.#server();
+    await server.json({ method: "PUT", path, body, headers: CONTENT, signal: progress.signal });
+  }
+
+  /** Sends a stream, which may take longer than an answer may, as long as it moves. */
+  async #putStream(
+    path: string,
+    open: (moved: (bytes: number) => void) => ReadableStream<Uint8Array>,
+    progress: Progress,
+    repeatable: boolean,
+  ): Promise<void> {
+    using watch = new StallWatch(this.#settings.timeout, progress.signal);
+    let sent = 0;
+    const body = () => {
+      progress.add(-sent);
+      sent = 0;
+      return open((bytes) => {
+        watch.moved();
+        sent += bytes;
+        progress.add(bytes);
+      }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+    };
+    const server = await this.#server();
+    await server.json({
+      method: "PUT",
+      path,
+      body,
+      headers: CONTENT,
+      repeatable,
+      timeout: Infinity,
+      signal: watch.signal,
+    });
+  }
+
+  #path(path: string): string {
+    return `${ARTIFACTS}/${encodePath(this.#place(path))}`;
+  }
+
+  /** A path from the root of the server. */
+  #place(path: string): string {
+    return this.#plain(inFolder(this.#root, path));
+  }
+
+  /** A path as MLflow's server keeps it: it reads escapes in names once more, and would keep others than it was told. */
+  #plain(path: string): string {
+    // deno-lint-ignore no-control-regex -- control characters are what it looks for
+    const odd = /%[0-9a-fA-F]{2}|[#\x00-\x1f\x7f]|[?;](?=$)/.exec(path);
+    if (odd === null) return path;
+    throw new MlflowError(
+      "INVALID_PARAMETER_VALUE",
+      `Invalid artifact path: ${JSON.stringify(path)}. An MLflow server cannot keep a name with ${
+        JSON.stringify(odd[0])
+      } under that name`,
+    );
+  }
+}
+
+const CONTENT = { "content-type": "application/octet-stream" };
+
+/** A path in a URL. */
+function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
+/** The entries of a folder in a server's answer. */
+function readListing(reply: Readonly<Record<string, unknown>>, folder: string): FileInfo[] {
+  const files = Array.isArray(reply.files) ? reply.files : [];
+  return files.map((file: Readonly<Record<string, unknown>>) =>
+    listedEntry(folder, String(file.path), file.is_dir === true ? undefined : Number(file.file_size ?? 0))
+  );
+}
+
+function counted(content: ReadableStream<Uint8Array>, moved: (bytes: number) => void): ReadableStream<Uint8Array> {
+  return content.pipeThrough(
+    new TransformStream({
+      transform(chunk: Uint8Array, controller) {
+        moved(chunk.length);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}

@@ -1,0 +1,82 @@
+import { MlflowError } from "../errors.ts";
+import { type FailedAttempt, retryDelay } from "../stores/retry.ts";
+import { StallWatch } from "./stall.ts";
+import type { TransferSettings } from "./transfer_settings.ts";
+
+/** A request that is ready to go: with the address, the headers and the body that it has in the end. */
+export interface ReadyRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>> | Headers;
+  readonly body?: Uint8Array<ArrayBuffer>;
+}
+
+/** What an answer that is no success means. */
+export type ReadRefusal = (response: Response, text: string) => MlflowError;
+
+/**
+ * Sends requests to stores of objects, none of which does harm if it is done twice. Credentials of a tracking server
+ * are not sent along. No error holds the query of an address, which may be a signature.
+ */
+export class Sender {
+  readonly #settings: TransferSettings;
+  readonly #refusal: ReadRefusal;
+
+  constructor(settings: TransferSettings, refusal: ReadRefusal = readRefusal) {
+    this.#settings = settings;
+    this.#refusal = refusal;
+  }
+
+  /**
+   * Sends a request, again where that may help, and gives the answer of a success, its body unread.
+   *
+   * @param prepare makes the request anew for each time that it is sent
+   */
+  async send(prepare: () => ReadyRequest | Promise<ReadyRequest>, signal?: AbortSignal): Promise<Response> {
+    for (let retries = 0;; retries++) {
+      const { url, ...init } = await prepare();
+      let attempt: FailedAttempt = { status: undefined, retryAfter: null, unsent: false, final: false };
+      let failure: MlflowError;
+      try {
+        using watch = new StallWatch(this.#settings.timeout, signal);
+        const response = await fetch(url, { ...init, signal: watch.signal });
+        if (response.ok) return response;
+        attempt = { ...attempt, status: response.status, retryAfter: response.headers.get("retry-after") };
+        failure = this.#refusal(response, await response.text());
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof Deno.errors.NotCapable) throw error;
+        const { origin, pathname } = new URL(url);
+        failure = new MlflowError("TEMPORARILY_UNAVAILABLE", `${origin} did not answer`, {
+          method: init.method,
+          url: `${origin}${pathname}`,
+          // The message of fetch's own error holds the whole address.
+          cause: new Error(redact(error, url)),
+        });
+      }
+      const wait = retryDelay(attempt, retries, true, {
+        policy: this.#settings.retries,
+        now: Date.now(),
+        random: Math.random,
+      });
+      if (wait === undefined) throw failure;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+function redact(error: unknown, url: string): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(url, url.replace(/\?.*$/s, ""));
+}
+
+function readRefusal(response: Response, text: string): MlflowError {
+  const code = response.status === 404
+    ? "RESOURCE_DOES_NOT_EXIST"
+    : response.status === 403
+    ? "PERMISSION_DENIED"
+    : "INTERNAL_ERROR";
+  const { origin, pathname } = new URL(response.url);
+  const reason = `${origin} answered with status ${response.status}: ${text.replace(/\s+/g, " ").slice(0, 300)}`;
+  return new MlflowError(code, reason, { status: response.status, url: `${origin}${pathname}` });
+}
