@@ -247,6 +247,41 @@ faultTest("HttpClient ends also while it waits", [{ status: 503 }], async ({ ser
   assertEquals(server.seen.length, 1);
 });
 
+faultTest("RestStore cuts a batch of more than 1 MB into requests of less", [{}], async ({ store, server }) => {
+  const params = Array.from({ length: 100 }, (_, i) => ({ key: `p${i}`, value: "é".repeat(6000) }));
+  const metrics = Array.from({ length: 800 }, (_, step) => ({ key: "m", value: step, step, timestamp: 5 }));
+  await store.logBatch("r1", { params, metrics, tags: [{ key: "t", value: "1" }] });
+  const sizes = server.seen.map(({ body }) => new TextEncoder().encode(body).length);
+  assert(sizes.length === 2 && sizes.every((size) => size < 1_000_000), String(sizes));
+  const bodies = server.seen.map(({ body }) => JSON.parse(body));
+  assertEquals(bodies.flatMap((body) => body.params ?? []), params);
+  assertEquals(bodies.flatMap((body) => body.metrics ?? []).length, 800);
+  assertEquals(bodies.map(({ run_id, tags }) => [run_id, tags]), [["r1", undefined], ["r1", [{
+    key: "t",
+    value: "1",
+  }]]]);
+});
+
+faultTest("RestStore sends what JSON cannot hold as MLflow reads it", [{}], async ({ store, server }) => {
+  const values = [NaN, Infinity, -Infinity];
+  await store.logBatch("r1", { metrics: values.map((value) => ({ key: "m", value, timestamp: 1 })) });
+  assertEquals(
+    JSON.parse(server.seen[0].body).metrics.map(({ value }: { value: unknown }) => value),
+    values.map(String),
+  );
+});
+
+faultTest("RestStore reads whole numbers and values sent as texts", [{
+  body: `{"metrics": [{"key": "m", "value": "-Infinity", "timestamp": "1700000000000", "step": "-3"}, ` +
+    `{"key": "m", "value": 1.7976931348623157e+308, "timestamp": 2}, {"key": "m", "timestamp": 3, "step": 0}]}`,
+}], async ({ store }) => {
+  assertEquals((await store.getMetricHistory("r1", "m")).items, [
+    { key: "m", value: Infinity, timestamp: 2, step: 0 },
+    { key: "m", value: 0, timestamp: 3, step: 0 },
+    { key: "m", value: -Infinity, timestamp: 1_700_000_000_000, step: -3 },
+  ]);
+});
+
 const NOT_JSON: readonly [string, Line, string, number, RegExp][] = [
   [
     "a proxy's page",
