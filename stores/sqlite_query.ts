@@ -55,7 +55,7 @@ export function readRunSearch({ filter = "", orderBy = [], viewType }: StoreSear
  *
  * @param first a query for the ids of runs to begin with, which hold all that the search can find
  */
-export function runQuery(experimentIds: readonly number[], search: RunSearch, first?: Sql): Sql {
+export function runQuery(experimentIds: readonly bigint[], search: RunSearch, first?: Sql): Sql {
   const { filter, orders, viewType } = search;
   const conditions = [
     // The plus keeps SQLite from walking through all runs of the experiment instead.
@@ -90,7 +90,7 @@ export function experimentQuery({ filter = "", orderBy = [], viewType }: StoreSe
 }
 
 /** The query that gives the ids of the logged models of these experiments that a search finds, in its order. */
-export function loggedModelQuery(experimentIds: readonly number[], search: LoggedModelSearch): Sql {
+export function loggedModelQuery(experimentIds: readonly bigint[], search: LoggedModelSearch): Sql {
   const { filter = "", datasets = [], orderBy = [] } = search;
   if (datasets.some(({ name }) => !name)) {
     throw new MlflowError("INVALID_PARAMETER_VALUE", "`dataset_name` in the `datasets` clause must be specified.");
@@ -127,10 +127,13 @@ export function loggedModelQuery(experimentIds: readonly number[], search: Logge
 }
 
 /** That a row belongs to one of the experiments. */
-export function inExperiments(column: string, experimentIds: readonly number[]): Sql {
+export function inExperiments(column: string, experimentIds: readonly bigint[]): Sql {
   // Rows of a single experiment can be walked through in the order of an index.
   if (experimentIds.length === 1) return { sql: `${column} = ?`, values: [experimentIds[0]] };
-  return { sql: `${column} IN (SELECT value FROM json_each(?))`, values: [JSON.stringify(experimentIds)] };
+  return {
+    sql: `${column} IN (SELECT CAST(value AS INTEGER) FROM json_each(?))`,
+    values: [JSON.stringify(experimentIds.map(String))],
+  };
 }
 
 /** That a row is of the stage looked at. */

@@ -29,7 +29,7 @@ const FEW_ROWS = 10_000;
  */
 export function findRuns(
   db: SqliteDatabase,
-  experimentIds: readonly number[],
+  experimentIds: readonly bigint[],
   search: RunSearch,
   limit: number,
   offset: number,
@@ -60,7 +60,7 @@ function hasOwnIndexes(db: SqliteDatabase): boolean {
   return Number(row!.n) === Object.keys(OWN_INDEXES).length;
 }
 
-function countRuns(db: SqliteDatabase, experimentIds: readonly number[]): number {
+function countRuns(db: SqliteDatabase, experimentIds: readonly bigint[]): number {
   const { sql, values } = inExperiments("experiment_id", experimentIds);
   return Number(
     db.get(`SELECT COUNT(*) AS n FROM (SELECT 1 FROM runs WHERE ${sql} LIMIT ?)`, ...values, FEW_RUNS)!.n,
@@ -69,7 +69,7 @@ function countRuns(db: SqliteDatabase, experimentIds: readonly number[]): number
 
 /** The query for the runs that have a number for the metric that the order begins with, walking through its values. */
 function byMetricQuery(
-  experimentIds: readonly number[],
+  experimentIds: readonly bigint[],
   { filter, orders, viewType }: RunSearch,
 ): { readonly query: Sql; readonly complete: boolean } {
   const [{ key }] = orders;

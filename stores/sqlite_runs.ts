@@ -52,7 +52,7 @@ export class SqliteRuns {
       run.userId ?? run.tags?.[USER_TAG] ?? "unknown",
       run.startTime ?? Date.now(),
       appendToUri(experiment.artifactLocation, runId, "artifacts"),
-      Number(experiment.experimentId),
+      BigInt(experiment.experimentId),
     );
     for (const { key, value } of tags) if (key !== RUN_NAME_TAG) this.#putTag(runId, key, value);
     this.#putTag(runId, RUN_NAME_TAG, runName);
