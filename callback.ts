@@ -70,11 +70,19 @@ export interface TrainingCallback {
   onTrainBegin(logs?: Logs): Promise<void>;
   /** Logs the epoch's values; the epoch counts from 0. */
   onEpochEnd(epoch: number, logs?: Logs): Promise<void>;
+  /** Now and then lets the program see what has happened meanwhile, Ctrl-C among it. */
+  onBatchBegin(batch: number, logs?: Logs): Promise<void>;
   /** Logs a batch's values; there only with `logEveryNSteps`, since it makes tfjs wait for each batch. */
   onBatchEnd?(batch: number, logs?: Logs): Promise<void>;
   /** Waits until all is written. */
   onTrainEnd(logs?: Logs): Promise<void>;
 }
+
+/**
+ * How long a training goes on at most before it waits for a timer, in milliseconds. What tfjs itself waits for between
+ * batches never lets Deno rest, and Deno looks for signals only when it rests: Ctrl-C would take many seconds.
+ */
+const BREATH = 100;
 
 /**
  * Logs a training to a run: the dict of metrics at each epoch's end, from step 0, and with `model` also the optimizer's
@@ -100,6 +108,7 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
   }
   let target = options.run;
   let steps = 0;
+  let breathed = performance.now();
   const report = reporter(onError);
 
   const named = (logs: Logs = {}): Record<string, number> =>
@@ -145,6 +154,11 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
       } catch (error) {
         report(error);
       }
+    },
+    onBatchBegin: async () => {
+      if (performance.now() - breathed < BREATH) return;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      breathed = performance.now();
     },
     onTrainEnd: async () => {
       await target?.flush();

@@ -287,9 +287,8 @@ export class MlflowClient {
     const [params, tags] = [batch.params, batch.tags].map((list = []) =>
       list.map(({ key, value }) => ({ key, value: pythonText(value) }))
     );
-    const action = `Cannot log ${counted(metrics, "metric")}, ${counted(params, "param")} and ${
-      counted(tags, "tag")
-    } to run "${runId}"`;
+    const parts = [named("metric", metrics), named("param", params), named("tag", tags)].filter((part) => part !== "");
+    const action = `Cannot log ${parts.join(" and ") || "nothing"} to run "${runId}"`;
     await this.#do(action, async (store) => {
       const goes = Math.max(
         1,
@@ -569,6 +568,9 @@ function toJson(value: unknown): string {
   return [...odd].reduce((json, [stand, number]) => json.replace(stand, number), text);
 }
 
-function counted(list: readonly unknown[], noun: string): string {
-  return `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
+/** `metric "loss"`, `params "a" and 3 more`. */
+function named(noun: string, list: readonly { readonly key: string }[]): string {
+  if (list.length === 0) return "";
+  const more = list.length > 1 ? ` and ${list.length - 1} more` : "";
+  return `${noun}${list.length > 1 ? "s" : ""} ${JSON.stringify(list[0].key) ?? "without a key"}${more}`;
 }

@@ -147,7 +147,18 @@ export async function startRun(options: StartRunOptions = {}): Promise<Run> {
  *
  * @returns what `work` returns
  */
-export async function withRun<T>(options: StartRunOptions, work: (run: Run) => T | Promise<T>): Promise<T> {
+export async function withRun<T>(work: (run: Run) => T | Promise<T>): Promise<T>;
+/**
+ * Starts a run by options, calls `work` with it, and ends it.
+ *
+ * @returns what `work` returns
+ */
+export async function withRun<T>(options: StartRunOptions, work: (run: Run) => T | Promise<T>): Promise<T>;
+export async function withRun<T>(
+  optionsOrWork: StartRunOptions | ((run: Run) => T | Promise<T>),
+  maybeWork?: (run: Run) => T | Promise<T>,
+): Promise<T> {
+  const [options, work] = typeof optionsOrWork === "function" ? [{}, optionsOrWork] : [optionsOrWork, maybeWork!];
   const outer = currentScope();
   const run = await openRun(options, outer);
   const scope: Scope = { runs: [...outer.runs, run] };

@@ -303,7 +303,7 @@ export function imageDatasetFromDirectory<T, D extends object>(
  * All files are read, checked and decoded once before it returns, so a bad one is found before the training and not
  * within it. JPEG, PNG, WebP, GIF and BMP files are found by their extensions (`.jpg`, `.jpeg`, `.png`, `.webp`, `.gif`,
  * `.bmp` in any case), also in folders within a class folder; hidden folders and other files are passed over. Values
- * are not scaled: begin the model with a rescaling of 1/255, or map the dataset.
+ * are not scaled: begin the model with `tf.layers.rescaling({ scale: 1 / 255 })`, which is then part of what is saved.
  *
  * The same seed, split and files give the training and validation images that Keras gives. What differs from Keras:
  * photos are turned upright by EXIF (see `orientation`); pixels are Pillow's, from which TensorFlow's own JPEG decoder

@@ -64,7 +64,12 @@ function endAllNow(status: EndStatus): void {
   void endAll(status);
 }
 
+let ending = false;
+
+/** Ends the program after its runs; a second signal while that goes on ends it at once. */
 async function endBySignal(exitCode: number): Promise<void> {
+  if (ending) Deno.exit(exitCode);
+  ending = true;
   await Promise.race([endAll("KILLED"), new Promise((resolve) => setTimeout(resolve, SIGNAL_PATIENCE))]);
   endAllNow("KILLED");
   Deno.exit(exitCode);

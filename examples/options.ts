@@ -16,50 +16,79 @@ export interface Options {
   readonly limit: number | undefined;
 }
 
+/** In what the examples differ. */
+export interface Program {
+  /** What it does, in one line. */
+  readonly does: string;
+  /** Passes over the training images. */
+  readonly epochs: number;
+  /** Digits of each kind. */
+  readonly digits: number;
+  /** What the learning rate is, where it is no option. */
+  readonly learningRates?: readonly number[];
+}
+
 /** What `--help` prints. */
-export const USAGE = `Trains an image classifier and tracks it with MLflow.
+export function usage({ does, epochs, digits, learningRates }: Program): string {
+  const learningRate = "  --learning-rate X       step size of the Adam optimizer                   (0.001)\n";
+  return `${does}
 
   --data DIR              a folder with a folder of images for each class   (handwritten digits)
-  --experiment NAME       the experiment                                    (the data folder's name)
-  --run-name NAME         the run's name                                    (a random one)
+  --experiment NAME       the experiment                                    (${
+    learningRates ? "sweep" : "the data folder's name"
+  })
+  --run-name NAME         the run's name                                    (${
+    learningRates ? "learning rates" : "a random one"
+  })
   --tracking-uri URI      where it is tracked                               (sqlite:///mlflow.db)
-  --epochs N              passes over the training images                   (8)
+  --epochs N              passes over the training images                   (${epochs})
   --image-size N          height and width that images are brought to       (28 for digits, else 64)
   --batch-size N          images in a step                                  (32)
-  --learning-rate X       step size of the Adam optimizer                   (0.001)
+${learningRates ? "" : learningRate}\
   --validation-split X    share of the images to validate with              (0.2)
   --seed N                of the split, the order and the first weights     (42)
-  --limit N               images of each class at most                      (300 for digits, else all)
+  --limit N               images of each class at most                      (${digits} for digits, else all)
   --help                  this text`;
-
-/** In what the examples differ. */
-export interface Defaults {
-  /** @default {8} */
-  readonly epochs?: number;
 }
 
 /**
- * Reads the options; undefined where help is asked for. A bad option ends the program with a message and exit code 2.
+ * Runs an example with the options of the command line. `--help` is answered; a bad option ends the program with a
+ * message and exit code 2, any other error with its message and exit code 1.
  *
- * @param program the name that the message begins with
+ * @param file the program's name, with which messages begin
  */
-export function readOptions(program: string, args: readonly string[], defaults: Defaults = {}): Options | undefined {
+export async function runProgram(
+  file: string,
+  program: Program,
+  work: (options: Options) => Promise<void>,
+): Promise<void> {
   try {
-    return parseOptions(args, defaults);
+    const options = parseOptions(Deno.args, program);
+    if (options === undefined) console.log(usage(program));
+    else await work(options);
   } catch (error) {
-    if (!(error instanceof OptionError)) throw error;
-    console.error(`${program}: ${error.message}\n\n${USAGE}`);
-    Deno.exit(2);
+    const bad = error instanceof OptionError;
+    console.error(`${file}: ${(error as Error).message}${bad ? `\n\n${usage(program)}` : ""}`);
+    Deno.exit(bad ? 2 : 1);
   }
+}
+
+/** How to look at what was tracked. */
+export function howToLook(trackingUri: string): string {
+  const store = trackingUri === "sqlite:///mlflow.db" ? "" : ` --backend-store-uri ${trackingUri}`;
+  return `look at it:   pip install "mlflow>=3.1" && mlflow ui${store}      then http://127.0.0.1:5000`;
 }
 
 /** What is wrong with an option. */
 export class OptionError extends Error {}
 
-/** As {@linkcode readOptions}, but throws. */
-export function parseOptions(args: readonly string[], defaults: Defaults = {}): Options | undefined {
+/** Reads the options; undefined where help is asked for. */
+export function parseOptions(args: readonly string[], program: Program): Options | undefined {
   const { values } = parsed(args);
   if (values.help) return undefined;
+  if (program.learningRates && values["learning-rate"] !== undefined) {
+    throw new OptionError(`--learning-rate is no option here: ${program.learningRates.join(", ")} are tried`);
+  }
   const number = (
     name: keyof typeof values,
     isGood: (value: number) => boolean,
@@ -83,7 +112,7 @@ export function parseOptions(args: readonly string[], defaults: Defaults = {}): 
     experiment: values.experiment,
     runName: values["run-name"],
     trackingUri: values["tracking-uri"],
-    epochs: count("epochs") ?? defaults.epochs ?? 8,
+    epochs: count("epochs") ?? program.epochs,
     imageSize: number("image-size", (value) => Number.isInteger(value) && value >= 8, "a whole number of at least 8"),
     batchSize: count("batch-size") ?? 32,
     learningRate: number("learning-rate", (value) => value > 0 && value < Infinity, "a number above 0") ?? 0.001,

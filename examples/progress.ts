@@ -31,15 +31,18 @@ export function progress(epochs: number, steps: number, options: ProgressOptions
   const write = options.write ?? ((text) => void Deno.stdout.writeSync(new TextEncoder().encode(text)));
   let begin = 0;
   let drawn = 0;
+  const mean = new RunningMean();
   return {
     onEpochBegin(epoch) {
       begin = now();
+      mean.clear();
       write(`Epoch ${epoch + 1}/${epochs}\n`);
     },
     onBatchEnd(batch, logs = {}) {
+      const means = mean.add(logs);
       if (!redraw || now() - drawn < REDRAW) return;
       drawn = now();
-      write(`\r\x1b[2K${cut(line(batch + 1, steps, drawn - begin, logs, false), columns)}`);
+      write(`\r\x1b[2K${cut(line(batch + 1, steps, drawn - begin, means, false), columns)}`);
     },
     onEpochEnd(_epoch, logs = {}) {
       write(`${redraw ? "\r\x1b[2K" : ""}${line(steps, steps, now() - begin, logs, true)}\n`);
@@ -61,6 +64,25 @@ export function line(step: number, steps: number, elapsed: number, logs: Logs, d
   return `${String(step).padStart(String(steps).length)}/${steps} ${bar} ${time} ${stepTime(perStep)}${
     metrics.join("")
   }`;
+}
+
+/** The means of metrics over the batches of an epoch so far, as Keras shows them; tfjs gives each batch's own values. */
+class RunningMean {
+  readonly #sums = new Map<string, number>();
+  #samples = 0;
+
+  clear(): void {
+    this.#sums.clear();
+    this.#samples = 0;
+  }
+
+  add({ size = 1, batch: _, ...values }: Logs): Logs {
+    this.#samples += size;
+    for (const [name, value] of Object.entries(values)) {
+      this.#sums.set(name, (this.#sums.get(name) ?? 0) + value * size);
+    }
+    return Object.fromEntries([...this.#sums].map(([name, sum]) => [name, sum / this.#samples]));
+  }
 }
 
 function cut(text: string, columns: number): string {

@@ -7,21 +7,25 @@ import * as mlflow from "@mlflow-deno/mlflow";
 import * as tf from "@tensorflow/tfjs";
 import { prepareDigits } from "./digits.ts";
 import { buildModel } from "./model.ts";
-import { readOptions, USAGE } from "./options.ts";
+import { howToLook, type Options, type Program, runProgram } from "./options.ts";
 
 const LEARNING_RATES = [0.01, 0.003, 0.001, 0.0003];
-const DIGITS_PER_CLASS = 100;
+const PROGRAM: Program = {
+  does: "Trains an image classifier once for each of some learning rates, as nested runs.",
+  epochs: 3,
+  digits: 100,
+  learningRates: LEARNING_RATES,
+};
 
-const options = readOptions("sweep.ts", Deno.args, { epochs: 3 });
-if (options === undefined) console.log(USAGE);
-else await sweep();
+await runProgram("sweep.ts", PROGRAM, sweep);
 
-async function sweep(): Promise<void> {
-  const { epochs, batchSize, validationSplit, seed, data, limit, imageSize, trackingUri } = options!;
+async function sweep(options: Options): Promise<void> {
+  const { epochs, batchSize, validationSplit, seed, data, limit, trackingUri } = options;
   if (trackingUri !== undefined) mlflow.setTrackingUri(trackingUri);
+  await mlflow.setExperiment(options.experiment ?? "sweep");
   const directory = data ?? "data/digits";
-  if (data === undefined) await prepareDigits(directory, limit ?? DIGITS_PER_CLASS);
-  const size = imageSize ?? 28;
+  if (data === undefined) await prepareDigits(directory, limit ?? PROGRAM.digits);
+  const size = options.imageSize ?? (data === undefined ? 28 : 64);
   const channels = data === undefined ? 1 : 3;
 
   await mlflow.useFastBackend(tf);
@@ -31,11 +35,10 @@ async function sweep(): Promise<void> {
     batchSize,
     validationSplit,
     seed,
-    limit: limit ?? DIGITS_PER_CLASS,
+    limit: limit ?? (data === undefined ? PROGRAM.digits : undefined),
   });
 
-  await mlflow.setExperiment(options!.experiment ?? "sweep");
-  await mlflow.withRun({ runName: options!.runName ?? "learning rates" }, async (parent) => {
+  await mlflow.withRun({ runName: options.runName ?? "learning rates" }, async (parent) => {
     await parent.logParams({ epochs, batch_size: batchSize, img_height: size, img_width: size, seed });
     let best = { learningRate: NaN, accuracy: -Infinity, runId: "" };
     for (const learningRate of LEARNING_RATES) {
@@ -57,5 +60,6 @@ async function sweep(): Promise<void> {
     await parent.setTag("best_run_id", best.runId);
     await parent.logMetric("val_accuracy", best.accuracy);
     console.log(`best: lr=${best.learningRate}, validation accuracy ${best.accuracy.toFixed(3)}, run ${best.runId}`);
+    console.log(howToLook(mlflow.getTrackingUri()));
   });
 }

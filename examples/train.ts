@@ -5,28 +5,29 @@
  *     deno run -A examples/train.ts --help
  */
 import * as mlflow from "@mlflow-deno/mlflow";
+import { basename } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { prepareDigits } from "./digits.ts";
 import { buildModel } from "./model.ts";
-import { type Options, readOptions, USAGE } from "./options.ts";
+import { howToLook, type Options, type Program, runProgram } from "./options.ts";
 import { progress } from "./progress.ts";
 
-/** Digits of each kind that the data set made here has, and pictures in the grid of predictions. */
-const DIGITS_PER_CLASS = 300;
+const PROGRAM: Program = { does: "Trains an image classifier and tracks it with MLflow.", epochs: 8, digits: 300 };
+/** Pictures in the grid of predictions. */
 const GRID = 24;
 
-if (import.meta.main) {
-  const options = readOptions("train.ts", Deno.args);
-  if (options === undefined) console.log(USAGE);
-  else await train(options);
-}
+if (import.meta.main) await runProgram("train.ts", PROGRAM, train);
 
 /** Trains and tracks one model, and says what was reached. */
 export async function train(options: Options): Promise<void> {
   if (options.trackingUri !== undefined) mlflow.setTrackingUri(options.trackingUri);
-  const name = options.data === undefined ? "digits" : options.data.replace(/\/+$/, "").split("/").at(-1)!;
+  const name = options.data === undefined
+    ? "digits"
+    : basename(await Deno.realPath(options.data).catch(() => options.data!));
   const directory = options.data ?? "data/digits";
-  if (options.data === undefined) await prepareDigits(directory, options.limit ?? DIGITS_PER_CLASS);
+  // First what can be wrong at once, then what takes long.
+  await mlflow.setExperiment(options.experiment ?? name);
+  if (options.data === undefined) await prepareDigits(directory, options.limit ?? PROGRAM.digits);
 
   const backend = await mlflow.useFastBackend(tf);
   const { epochs, batchSize, learningRate, validationSplit, seed } = options;
@@ -38,8 +39,11 @@ export async function train(options: Options): Promise<void> {
     batchSize,
     validationSplit,
     seed,
-    limit: options.limit ?? (options.data === undefined ? DIGITS_PER_CLASS : undefined),
+    limit: options.limit ?? (options.data === undefined ? PROGRAM.digits : undefined),
   });
+  if (classNames.length < 2) {
+    throw new Error(`Cannot train on "${directory}": it has one class folder, "${classNames[0]}", and two are wanted`);
+  }
   const trained = files.filter(({ split }) => split === "train").length;
   const count = (value: number) => value.toLocaleString("en");
   console.log(
@@ -49,7 +53,6 @@ export async function train(options: Options): Promise<void> {
   console.log(`training on ${backend.description}`);
 
   const start = performance.now();
-  await mlflow.setExperiment(options.experiment ?? name);
   await mlflow.withRun({ runName: options.runName }, async (run) => {
     const params = {
       epochs,
@@ -108,7 +111,7 @@ export async function train(options: Options): Promise<void> {
     console.log(`  experiment  ${options.experiment ?? name} in ${mlflow.getTrackingUri()}`);
     console.log("  plots       plots/accuracy.png  plots/loss.png  plots/confusion_matrix.png  plots/predictions.png");
     console.log(`  model       models:/${logged.modelId}`);
-    console.log('look at it:   pip install "mlflow>=3.1" && mlflow ui      then http://127.0.0.1:5000');
+    console.log(howToLook(mlflow.getTrackingUri()));
   });
 }
 

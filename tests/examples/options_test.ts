@@ -1,8 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { OptionError, parseOptions } from "../../examples/options.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { howToLook, OptionError, parseOptions, type Program, usage } from "../../examples/options.ts";
+
+const PROGRAM: Program = { does: "Trains.", epochs: 8, digits: 300 };
+const SWEEP: Program = { does: "Sweeps.", epochs: 3, digits: 100, learningRates: [0.1, 0.01] };
 
 Deno.test("parseOptions() fills in what was not given", () => {
-  assertEquals(parseOptions([]), {
+  assertEquals(parseOptions([], PROGRAM), {
     data: undefined,
     experiment: undefined,
     runName: undefined,
@@ -15,13 +18,13 @@ Deno.test("parseOptions() fills in what was not given", () => {
     seed: 42,
     limit: undefined,
   });
-  assertEquals(parseOptions([], { epochs: 3 })?.epochs, 3);
+  assertEquals(parseOptions([], SWEEP)?.epochs, 3);
 });
 
 Deno.test("parseOptions() reads every option", () => {
   const args = "--data photos --experiment e --run-name r --tracking-uri sqlite:///a.db --epochs 1 --image-size 32 " +
     "--batch-size=16 --learning-rate 1e-2 --validation-split .5 --seed 0 --limit 7";
-  assertEquals(parseOptions(args.split(" ")), {
+  assertEquals(parseOptions(args.split(" "), PROGRAM), {
     data: "photos",
     experiment: "e",
     runName: "r",
@@ -34,7 +37,7 @@ Deno.test("parseOptions() reads every option", () => {
     seed: 0,
     limit: 7,
   });
-  assertEquals(parseOptions(["--epochs", "x", "--help"]), undefined);
+  assertEquals(parseOptions(["--epochs", "x", "--help"], PROGRAM), undefined);
 });
 
 const BAD: readonly [args: string[], message: string][] = [
@@ -54,6 +57,18 @@ const BAD: readonly [args: string[], message: string][] = [
 ];
 for (const [args, message] of BAD) {
   Deno.test(`parseOptions() refuses ${args.join(" ")}`, () => {
-    assertThrows(() => parseOptions(args), OptionError, message);
+    assertThrows(() => parseOptions(args, PROGRAM), OptionError, message);
   });
 }
+
+Deno.test("usage() lists the options that a program takes, with its own defaults", () => {
+  assertStringIncludes(usage(PROGRAM), "--learning-rate X");
+  assertStringIncludes(usage(SWEEP), "(100 for digits, else all)");
+  assert(!usage(SWEEP).includes("--learning-rate"));
+  assertThrows(() => parseOptions(["--learning-rate", "1"], SWEEP), OptionError, "0.1, 0.01 are tried");
+});
+
+Deno.test("howToLook() names the store where it is not mlflow ui's own", () => {
+  assert(!howToLook("sqlite:///mlflow.db").includes("--backend-store-uri"));
+  assertStringIncludes(howToLook("sqlite:///a.db"), "mlflow ui --backend-store-uri sqlite:///a.db ");
+});

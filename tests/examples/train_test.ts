@@ -116,8 +116,8 @@ Deno.test("train.ts logs all that it should, the same again for the same seed", 
 Deno.test("train.ts takes a folder of photos, and says what is wrong with one", () =>
   inFolder(async (dir) => {
     const { code, stderr } = await run(dir, "--data", "photos");
-    assert(code !== 0);
-    assertStringIncludes(stderr, "photos");
+    assertEquals(code, 1);
+    assertMatch(stderr, /^train\.ts: .*photos[^\n]*\n$/);
     for (const name of ["cat", "dog"]) {
       await Deno.mkdir(join(dir, "photos", name), { recursive: true });
       for (let i = 0; i < 6; i++) {
@@ -129,8 +129,15 @@ Deno.test("train.ts takes a folder of photos, and says what is wrong with one", 
     assertStringIncludes(good.stdout, "photos: 12 images of 2 classes");
     await Deno.writeTextFile(join(dir, "photos/cat/broken.jpg"), "<html>");
     const broken = await run(dir, "--data", "photos", "--epochs", "1");
-    assert(broken.code !== 0);
-    assertStringIncludes(broken.stderr, "broken.jpg");
+    assertEquals(broken.code, 1);
+    assertMatch(broken.stderr, /^train\.ts: .*broken\.jpg[^\n]*\n$/);
+    await Deno.remove(join(dir, "photos/dog"), { recursive: true });
+    await Deno.remove(join(dir, "photos/cat/broken.jpg"));
+    const one = await run(dir, "--data", "photos");
+    assertEquals([one.code, one.stderr], [
+      1,
+      'train.ts: Cannot train on "photos": it has one class folder, "cat", and two are wanted\n',
+    ]);
   }));
 
 Deno.test("train.ts leaves a KILLED run with all that was logged on Ctrl-C", () =>
