@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { byPath, checkArtifactFile, checkArtifactPath, inFolder, listedEntry, listedFile } from "./artifact_path.ts";
@@ -241,6 +240,8 @@ export class S3Repository implements ArtifactRepository {
   async #deleteKeys(batch: readonly string[]): Promise<void> {
     const objects = batch.map((key) => `<Object><Key>${escapeXml(key)}</Key></Object>`);
     const body = utf8(`<Delete><Quiet>true</Quiet>${objects.join("")}</Delete>`);
+    // Loading it takes longer than a run to start, and nothing else here needs it.
+    const { createHash } = await import("node:crypto");
     const headers = { "content-md5": createHash("md5").update(body).digest("base64") };
     const reply = await this.#client.text({ method: "POST", query: { delete: "" }, headers, body: () => body });
     const [error] = elements(reply, "Error");

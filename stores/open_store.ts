@@ -1,8 +1,6 @@
 import { resolve } from "@std/path";
 import { MlflowError } from "../errors.ts";
 import { absoluteFolderUri, isFolderUri } from "./file/location.ts";
-import { FileStore } from "./file_store.ts";
-import { RestStore } from "./rest_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import type { TrackingStore } from "./store.ts";
 
@@ -35,8 +33,9 @@ export function absoluteUri(uri: string): string {
 
 async function openNew(uri: string): Promise<TrackingStore> {
   if (uri.startsWith("sqlite:") || uri.startsWith("memory:")) return await SqliteStore.open(uri);
-  if (/^https?:/.test(uri)) return await RestStore.open(uri);
-  if (isFolderUri(uri)) return await FileStore.open(uri);
+  // The embedded store is what most programs use; the others, with what they need, are loaded when they are.
+  if (/^https?:/.test(uri)) return await (await import("./rest_store.ts")).RestStore.open(uri);
+  if (isFolderUri(uri)) return await (await import("./file_store.ts")).FileStore.open(uri);
   throw new MlflowError(
     "INVALID_PARAMETER_VALUE",
     "the scheme must be one of http, https, sqlite (sqlite:///mlflow.db), file (file:./mlruns), memory (memory:)",

@@ -175,7 +175,7 @@ test("loadModel() says what is wrong with a model's folder", async ({ client, di
     const folder = join(dir, "broken");
     const WEIGHTS = await Deno.readFile(join(artifactLocation, "weights.bin"));
     const cases: readonly (readonly [string, Record<string, string | Uint8Array | undefined>, string])[] = [
-      ["no folder", {}, `No such artifact: 'MLmodel' in ${folder} (RESOURCE_DOES_NOT_EXIST)`],
+      ["no folder", {}, `No such artifact: 'MLmodel' (RESOURCE_DOES_NOT_EXIST)`],
       ["an MLmodel that is no YAML", { MLmodel: "a: [" }, "MLmodel is not readable: "],
       [
         "an empty MLmodel",
@@ -188,7 +188,7 @@ test("loadModel() says what is wrong with a model's folder", async ({ client, di
         { MLmodel: "flavors: {python_function: {}, sklearn: {}}" },
         'the model has no flavor "tensorflowjs", found python_function, sklearn (INVALID_PARAMETER_VALUE)',
       ],
-      ["no model.json", { MLmodel: MLMODEL }, `No such artifact: 'model.json' in ${folder} (RESOURCE_DOES_NOT_EXIST)`],
+      ["no model.json", { MLmodel: MLMODEL }, `No such artifact: 'model.json' (RESOURCE_DOES_NOT_EXIST)`],
       ["a model.json that is no JSON", { MLmodel: MLMODEL, "model.json": "{" }, "model.json is not readable: "],
       [
         "a model.json of something else",
@@ -198,7 +198,7 @@ test("loadModel() says what is wrong with a model's folder", async ({ client, di
       [
         "no weights",
         { MLmodel: MLMODEL, "model.json": MODEL },
-        `No such artifact: 'weights.bin' in ${folder} (RESOURCE_DOES_NOT_EXIST)`,
+        `No such artifact: 'weights.bin' (RESOURCE_DOES_NOT_EXIST)`,
       ],
       [
         "weights elsewhere",

@@ -84,13 +84,13 @@ for (
   });
 }
 
-for (const uri of ["ftp://x", "postgresql://u@h/d", "http://localhost:5000", "./mlruns", "sqlite+x:///a", ""]) {
+for (const uri of ["ftp://x", "postgresql://u:pw@h/d", "sqlite+x:///a"]) {
   Deno.test(`MlflowClient refuses the tracking URI ${JSON.stringify(uri)}`, async () => {
     const error = await assertRejects(() => new MlflowClient(uri).getRun("f".repeat(32)), MlflowError);
     assertEquals(
       error.message,
-      `Cannot open tracking store "${uri}": the scheme must be sqlite (sqlite:///mlflow.db); tracking servers and ` +
-        "./mlruns folders are not supported yet (INVALID_PARAMETER_VALUE)",
+      `Cannot open tracking store "${uri.replace("u:pw@", "")}": the scheme must be one of http, https, sqlite ` +
+        "(sqlite:///mlflow.db), file (file:./mlruns), memory (memory:) (INVALID_PARAMETER_VALUE)",
     );
   });
 }
@@ -484,6 +484,8 @@ def look(path):
     for name in names:
         indexes = []
         for _, index, unique, origin, partial in db.execute(f"PRAGMA index_list('{name}')"):
+            # Searches of large files need a few more; no migration of MLflow's knows of them.
+            if index.startswith("mlflow_deno_"): continue
             columns = [r[1:] for r in db.execute(f"PRAGMA index_xinfo('{index}')")]
             # Indexes that SQLite made for a constraint carry numbers in the order of the constraints.
             indexes.append([None if index.startswith("sqlite_") else index, unique, origin, partial, columns])
@@ -500,7 +502,7 @@ def look(path):
 `;
 
 mlflowTest(
-  "SqliteStore makes the same tables as MLflow 3.1.0 itself, field by field",
+  "SqliteStore makes the same tables as MLflow 3.1.0 itself, field by field, and a few more indexes",
   { version: "3.1.0" },
   async (mlflow) => {
     const ours = join(mlflow.dir, "ours.db");
