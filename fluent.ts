@@ -8,7 +8,7 @@ import {
   type SearchOptions,
   type SearchResults,
 } from "./client.ts";
-import { getActiveModelId, rememberLoggedModel } from "./active_model.ts";
+import { getActiveModelId } from "./active_model.ts";
 import { defaultTags } from "./context.ts";
 import type { LoggedInput, LogInputOptions } from "./dataset.ts";
 import type {
@@ -28,7 +28,7 @@ import type { LayersModelLike } from "./model_flavor.ts";
 import { flushOpenRuns } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
-import { startSystemMetrics } from "./system_metrics.ts";
+import { isSystemMetricsLoggingEnabled, startSystemMetrics } from "./system_metrics.ts";
 import type { LoadTableOptions, Table, TableData } from "./table.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 
@@ -371,9 +371,7 @@ export async function logOutputs(models: readonly LoggedModelOutput[]): Promise<
  * metrics so far.
  */
 export async function logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-  const logged = await (activeRun() ?? await startedRun()).logModel(model, options);
-  rememberLoggedModel(logged.modelId);
-  return logged;
+  return await (activeRun() ?? await startedRun()).logModel(model, options);
 }
 
 /** Where the active run's artifacts are, or one of them: a path or a URI. Starts a run if there is none. */
@@ -458,8 +456,9 @@ function startedRun(): Promise<Run> {
 }
 
 async function openRun(options: StartRunOptions, scope: Scope): Promise<Run> {
+  const { logSystemMetrics = isSystemMetricsLoggingEnabled() } = options;
   const run = await newOrResumedRun(options, scope);
-  await startSystemMetrics(run, options.logSystemMetrics);
+  if (logSystemMetrics) await startSystemMetrics(run);
   return run;
 }
 

@@ -1,3 +1,4 @@
+import { rememberLoggedModel } from "./active_model.ts";
 import { appendToUri } from "./artifacts/uri.ts";
 import {
   type BatchInput,
@@ -251,6 +252,7 @@ export class Run implements AsyncDisposable {
     return await this.#write(async () => {
       const logged = await this.client.logModel(this.runId, model, options);
       this.#links.addOutputs([{ modelId: logged.modelId, step: options.step ?? 0 }]);
+      rememberLoggedModel(logged.modelId);
       return logged;
     });
   }

@@ -73,17 +73,13 @@ function getNumber(name: string, missing: number): number {
   return value > 0 && value < Infinity ? value : missing;
 }
 
-function isEnabled(): boolean {
+/** Whether runs log system metrics that are not told so: what the program says, or the environment. */
+export function isSystemMetricsLoggingEnabled(): boolean {
   return settings.has(ENABLED) ? settings.get(ENABLED) === "true" : readBooleanEnv(ENABLED, false);
 }
 
-/**
- * Measures the system while the run goes on, if it is wanted. Nothing of it breaks a run or keeps the program alive.
- *
- * @param wanted what `startRun` was told. @default {what the program or the environment says}
- */
-export async function startSystemMetrics(run: Run, wanted: boolean = isEnabled()): Promise<void> {
-  if (!wanted) return;
+/** Measures the system while the run goes on. Nothing of it breaks the run or keeps the program alive. */
+export async function startSystemMetrics(run: Run): Promise<void> {
   try {
     const { findProbes } = await import("./system_probes.ts");
     const { probes, missing } = await findProbes();
