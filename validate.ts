@@ -129,11 +129,12 @@ export function checkExperimentName(name: string): void {
 }
 
 /** An experiment's id as the whole number that databases hold. */
-export function parseExperimentId(experimentId: string): number {
-  if (!/^[+-]?\d+$/.test(experimentId) || !Number.isSafeInteger(Number(experimentId))) {
+export function parseExperimentId(experimentId: string): bigint {
+  // A whole number that fits 64 bits: ids that come from MLflow's folders have 18 digits.
+  if (!/^[+-]?\d{1,18}$/.test(experimentId)) {
     throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
   }
-  return Number(experimentId);
+  return BigInt(experimentId.replace(/^\+/, ""));
 }
 
 /** Checks the shape of a run's id. */
@@ -180,7 +181,7 @@ export function checkDatasetInputs(inputs: readonly DatasetInput[]): void {
 }
 
 /** Checks the experiments whose datasets are asked for, and gives their numbers. */
-export function checkDatasetSearch(experimentIds: readonly string[]): number[] {
+export function checkDatasetSearch(experimentIds: readonly string[]): bigint[] {
   if (experimentIds.length === 0) throw invalid("SearchDatasets request must specify at least one experiment_id.");
   if (experimentIds.length > LIMITS.datasetExperiments) {
     throw invalid(
@@ -312,7 +313,9 @@ function checkUnique(keys: readonly string[]): void {
 }
 
 function invalidValue(path: string, value: unknown, message?: string): MlflowError {
-  const shown = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  // Python's json escapes all that is not ASCII.
+  const shown = (typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value))
+    .replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return invalid(
     `Invalid value ${shown} for parameter '${path}' supplied${message === undefined ? "." : `: ${message}`}`,
   );

@@ -180,7 +180,7 @@ export const TRACKING_ROUTES: Routes = {
     const page = await store.searchLoggedModels(fields.texts("experiment_ids") ?? [], {
       filter: fields.text("filter"),
       datasets: fields.list("datasets").map((dataset) => ({
-        name: dataset.requiredText("dataset_name"),
+        name: dataset.emptyText("dataset_name") ?? "",
         digest: dataset.text("dataset_digest"),
       })),
       orderBy: fields.list("order_by").map((order) => ({

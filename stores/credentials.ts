@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { readEnv } from "../env.ts";
+import { MlflowError } from "../errors.ts";
 
 /** What a request is authorized with, and what must never be shown. */
 export interface Credentials {
@@ -14,6 +15,10 @@ export interface Credentials {
  * `MLFLOW_TRACKING_PASSWORD`, each of them else of `~/.mlflow/credentials`, else `MLFLOW_TRACKING_TOKEN`.
  */
 export async function readCredentials(url: URL): Promise<Credentials> {
+  for (const name of ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"]) {
+    if (/^(false|0)?$/i.test(readEnv(name) ?? "")) continue;
+    throw new MlflowError("NOT_IMPLEMENTED", `${name} asks for a kind of authorization that is not supported`);
+  }
   if (url.username !== "" || url.password !== "") {
     return basic(decodeURIComponent(url.username), decodeURIComponent(url.password));
   }

@@ -183,6 +183,7 @@ function modelValues(model: LoggedModel, entity: Entity, key: string): readonly 
     case "artifact_location":
       return [model.artifactLocation];
     case "status":
+      // MLflow's databases hold a number here and find nothing by a name; its file store compares the names.
       return [model.status];
     case "lifecycle_stage":
       // No search finds deleted ones.

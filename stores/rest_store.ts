@@ -70,8 +70,9 @@ export class RestStore implements TrackingStore {
   /** Servers before MLflow 3.4 give a metric's whole history at once. */
   #pagesHistory = true;
 
-  private constructor(uri: string, http: HttpClient) {
-    this.uri = uri;
+  private constructor(http: HttpClient) {
+    // A name and password of the URL stay with the client: an object that is printed must not show them.
+    this.uri = http.url;
     this.#http = http;
   }
 
@@ -82,7 +83,7 @@ export class RestStore implements TrackingStore {
    * @param options how requests are sent
    */
   static async open(uri: string, options: HttpOptions = {}): Promise<RestStore> {
-    return new RestStore(uri, await HttpClient.open(uri, options));
+    return new RestStore(await HttpClient.open(uri, options));
   }
 
   async createExperiment(
@@ -116,11 +117,11 @@ export class RestStore implements TrackingStore {
   }
 
   async deleteExperiment(experimentId: string): Promise<void> {
-    await this.#post("experiments/delete", { experiment_id: experimentId });
+    await this.#post("experiments/delete", { experiment_id: experimentId }, { doneIfMissing: true });
   }
 
   async restoreExperiment(experimentId: string): Promise<void> {
-    await this.#post("experiments/restore", { experiment_id: experimentId });
+    await this.#post("experiments/restore", { experiment_id: experimentId }, { doneIfMissing: true });
   }
 
   async setExperimentTag(experimentId: string, key: string, value: string): Promise<void> {
@@ -129,7 +130,9 @@ export class RestStore implements TrackingStore {
   }
 
   async deleteExperimentTag(experimentId: string, key: string): Promise<void> {
-    await this.#post("experiments/delete-experiment-tag", { experiment_id: experimentId, key });
+    await this.#post("experiments/delete-experiment-tag", { experiment_id: experimentId, key }, {
+      doneIfMissing: true,
+    });
   }
 
   async searchExperiments(search: StoreSearch = {}): Promise<Page<Experiment>> {
@@ -188,7 +191,7 @@ export class RestStore implements TrackingStore {
   }
 
   async deleteTag(runId: string, key: string): Promise<void> {
-    await this.#post("runs/delete-tag", { run_id: runId, key });
+    await this.#post("runs/delete-tag", { run_id: runId, key }, { doneIfMissing: true });
   }
 
   async getMetricHistory(
@@ -307,7 +310,8 @@ export class RestStore implements TrackingStore {
   }
 
   async deleteLoggedModelTag(modelId: string, key: string): Promise<void> {
-    await this.#send("DELETE", `${modelPath(modelId)}/tags/${encodeURIComponent(key)}`);
+    const path = `${modelPath(modelId)}/tags/${encodeURIComponent(key)}`;
+    await this.#send("DELETE", path, undefined, { doneIfMissing: true });
   }
 
   async setLoggedModelTags(modelId: string, tags: Readonly<Record<string, string>>): Promise<void> {
@@ -315,7 +319,7 @@ export class RestStore implements TrackingStore {
   }
 
   async deleteLoggedModel(modelId: string): Promise<void> {
-    await this.#send("DELETE", modelPath(modelId));
+    await this.#send("DELETE", modelPath(modelId), undefined, { doneIfMissing: true });
   }
 
   async searchLoggedModels(

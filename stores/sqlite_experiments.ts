@@ -8,7 +8,7 @@ import { experimentQuery } from "./sqlite_query.ts";
 import { toRecord } from "./sqlite_rows.ts";
 import type { StoreSearch } from "./store.ts";
 
-const COLUMNS = "experiment_id, name, artifact_location, lifecycle_stage, " +
+const COLUMNS = "CAST(experiment_id AS TEXT) AS experiment_id, name, artifact_location, lifecycle_stage, " +
   "CAST(creation_time AS REAL) AS creation_time, CAST(last_update_time AS REAL) AS last_update_time";
 
 /** Experiments and their tags in MLflow's tables. What writes is called inside a transaction. */
@@ -36,16 +36,16 @@ export class SqliteExperiments {
   insert(name: string, location: string | undefined, tags: readonly (readonly [string, string])[]): string {
     this.#checkFree(name);
     const now = Date.now();
-    const id = Number(
+    const id = BigInt(String(
       this.#db.get(
         "INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time) " +
-          "VALUES (?, ?, 'active', ?, ?) RETURNING experiment_id",
+          "VALUES (?, ?, 'active', ?, ?) RETURNING CAST(experiment_id AS TEXT) AS experiment_id",
         name,
         location || null,
         now,
         now,
       )!.experiment_id,
-    );
+    ));
     if (!location) {
       this.#db.run(
         "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
@@ -91,7 +91,7 @@ export class SqliteExperiments {
       "UPDATE experiments SET name = ?, last_update_time = ? WHERE experiment_id = ?",
       name,
       Date.now(),
-      Number(experimentId),
+      BigInt(experimentId),
     );
   }
 
@@ -99,7 +99,7 @@ export class SqliteExperiments {
     const experiment = this.get(experimentId);
     if (experiment.lifecycleStage !== from) throw notFound(experimentId);
     const now = Date.now();
-    const id = Number(experiment.experimentId);
+    const id = BigInt(experiment.experimentId);
     this.#db.run(
       "UPDATE experiments SET lifecycle_stage = ?, last_update_time = ? WHERE experiment_id = ?",
       to,
@@ -115,11 +115,11 @@ export class SqliteExperiments {
   }
 
   setTag(experimentId: string, key: string, value: string): void {
-    this.#putTag(Number(this.getActive(experimentId).experimentId), key, value);
+    this.#putTag(BigInt(this.getActive(experimentId).experimentId), key, value);
   }
 
   deleteTag(experimentId: string, key: string): void {
-    const id = Number(this.getActive(experimentId).experimentId);
+    const id = BigInt(this.getActive(experimentId).experimentId);
     if (this.#db.run("DELETE FROM experiment_tags WHERE experiment_id = ? AND key = ?", id, key) === 0) {
       throw new MlflowError(
         "RESOURCE_DOES_NOT_EXIST",
@@ -148,20 +148,24 @@ export class SqliteExperiments {
     }
   }
 
-  #findByName(name: string): number | undefined {
+  #findByName(name: string): bigint | undefined {
     // MLflow 3.10 brought workspaces; a single user's experiments are all in the one named "default". A running MLflow
     // may add the column at any time, so it is looked for each time.
     const column = this.#db.get("SELECT 1 FROM pragma_table_info('experiments') WHERE name = 'workspace'");
     const workspace = column === undefined ? "" : " AND workspace = 'default'";
-    const row = this.#db.get(`SELECT experiment_id FROM experiments WHERE name = ?${workspace}`, name);
-    return row === undefined ? undefined : Number(row.experiment_id);
+    const row = this.#db.get(
+      `SELECT CAST(experiment_id AS TEXT) AS experiment_id FROM experiments WHERE name = ?${workspace}`,
+      name,
+    );
+    return row === undefined ? undefined : BigInt(String(row.experiment_id));
   }
 
   #toExperiments(rows: readonly Row[]): Experiment[] {
     const tags = Map.groupBy(
       this.#db.all(
-        "SELECT experiment_id, key, value FROM experiment_tags WHERE experiment_id IN (SELECT value FROM json_each(?))",
-        JSON.stringify(rows.map((row) => Number(row.experiment_id))),
+        "SELECT CAST(experiment_id AS TEXT) AS experiment_id, key, value FROM experiment_tags WHERE experiment_id IN " +
+          "(SELECT CAST(value AS INTEGER) FROM json_each(?))",
+        JSON.stringify(rows.map((row) => String(row.experiment_id))),
       ),
       (row) => row.experiment_id,
     );
@@ -176,7 +180,7 @@ export class SqliteExperiments {
     }));
   }
 
-  #putTag(experimentId: number, key: string, value: string): void {
+  #putTag(experimentId: bigint, key: string, value: string): void {
     this.#db.run(
       "INSERT INTO experiment_tags (experiment_id, key, value) VALUES (?, ?, ?) " +
         "ON CONFLICT (key, experiment_id) DO UPDATE SET value = excluded.value",

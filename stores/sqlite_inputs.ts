@@ -76,13 +76,13 @@ export class SqliteInputs {
   }
 
   /** The datasets that runs of the experiments have used, and what for. */
-  summaries(experimentIds: readonly number[]): DatasetSummary[] {
+  summaries(experimentIds: readonly bigint[]): DatasetSummary[] {
     return this.#db.all(
-      "SELECT DISTINCT d.experiment_id, d.name, d.digest, t.value FROM datasets d JOIN inputs i ON i.source_id = " +
-        "d.dataset_uuid AND i.source_type = 'DATASET' LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid AND " +
-        "t.name = 'mlflow.data.context' WHERE d.experiment_id IN (SELECT value FROM json_each(?)) " +
+      "SELECT DISTINCT CAST(d.experiment_id AS TEXT) AS experiment_id, d.name, d.digest, t.value FROM datasets d " +
+        "JOIN inputs i ON i.source_id = d.dataset_uuid AND i.source_type = 'DATASET' LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid AND " +
+        "t.name = 'mlflow.data.context' WHERE d.experiment_id IN (SELECT CAST(value AS INTEGER) FROM json_each(?)) " +
         "ORDER BY d.experiment_id, d.name, d.digest, t.value LIMIT ?",
-      JSON.stringify(experimentIds),
+      JSON.stringify(experimentIds.map(String)),
       MAX_SUMMARIES,
     ).map((row) => ({
       experimentId: String(row.experiment_id),

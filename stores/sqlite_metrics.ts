@@ -11,6 +11,15 @@ const INSERTS = [250, 25, 1].map((size) => ({
     Array(size).fill("(?, ?, ?, ?, ?, ?)").join(", ") + " ON CONFLICT DO NOTHING",
 }));
 
+/**
+ * That a value is one of a run's metric.
+ *
+ * Without statistics SQLite takes a key to be as rare as a run, and would look through all runs' values of that key
+ * because those come in order. What is said here of keys makes it begin with the run, on MLflow's newer index over run,
+ * key and step where a file has it.
+ */
+const OF_RUN_AND_KEY = "run_uuid = ? AND likelihood(key = ?, 0.9)";
+
 /** The values of metrics in MLflow's tables. What writes is called inside a transaction. */
 export class SqliteMetrics {
   readonly #db: SqliteDatabase;
@@ -54,7 +63,7 @@ export class SqliteMetrics {
     const limit = resultLimit(options.maxResults, 25_000);
     const offset = pageOffset(options.pageToken);
     const rows = this.#db.all(
-      `SELECT ${METRIC_COLUMNS} FROM metrics WHERE run_uuid = ? AND key = ? ` +
+      `SELECT ${METRIC_COLUMNS} FROM metrics WHERE ${OF_RUN_AND_KEY} ` +
         "ORDER BY metrics.timestamp, metrics.step, value LIMIT ? OFFSET ?",
       runId,
       key,
@@ -67,23 +76,21 @@ export class SqliteMetrics {
   /** A metric's values between two steps, thinned out as MLflow does: the first of each of `count` equal parts, and the last. */
   sample(runId: string, key: string, count: number, startStep: number, endStep: number): MetricOfRun[] {
     const rows = this.#db.all(
-      `WITH points AS (SELECT ${METRIC_COLUMNS}, NTILE(?) OVER points AS part, LAG(1) OVER points AS before FROM metrics ` +
-        "WHERE run_uuid = ? AND key = ? AND metrics.step BETWEEN ? AND ? " +
-        "WINDOW points AS (ORDER BY metrics.step, metrics.timestamp, value, is_nan)) " +
-        "SELECT * FROM points",
+      `WITH points AS (SELECT key, value, is_nan, timestamp, step, NTILE(?) OVER ordered AS part, ROW_NUMBER() OVER ` +
+        `ordered AS place FROM metrics WHERE ${OF_RUN_AND_KEY} AND step BETWEEN ? AND ? ` +
+        "WINDOW ordered AS (ORDER BY step, timestamp, value, is_nan)), " +
+        "parts AS (SELECT *, LAG(part) OVER places IS NOT part AS is_first, LEAD(part) OVER places IS NULL AS is_last " +
+        "FROM points WINDOW places AS (ORDER BY place)) " +
+        `SELECT ${METRIC_COLUMNS}, is_first FROM parts WHERE is_first OR is_last ORDER BY place`,
       count,
       runId,
       key,
       startStep,
       endStep,
     );
-    const sampled = rows.filter((row, i) => i === 0 || row.part !== rows[i - 1].part);
-    const last = rows.at(-1);
-    if (last !== undefined && last !== sampled.at(-1)) {
-      if (sampled.length >= count) sampled.pop();
-      sampled.push(last);
-    }
-    return sampled.map((row) => ({ ...toMetric(row), runId }));
+    // Where the last value begins no part, it takes the place of the one before it if that is one too many.
+    if (rows.length > count) rows.splice(-2, 1);
+    return rows.map((row) => ({ ...toMetric(row), runId }));
   }
 
   #insert(runId: string, rows: readonly MetricRow[]): void {

@@ -23,7 +23,7 @@ export class SqliteModels {
   insert(model: NewLoggedModel): LoggedModel {
     const modelId = `m-${newId()}`;
     const experiment = this.#experiments.getActive(model.experimentId);
-    const experimentId = Number(experiment.experimentId);
+    const experimentId = BigInt(experiment.experimentId);
     const now = Date.now();
     this.#db.run(
       "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, " +
@@ -100,10 +100,13 @@ export class SqliteModels {
   }
 
   /** The experiment of a model, which may be in the trash: MLflow lets those be changed too. */
-  #experimentOf(modelId: string): number {
-    const row = this.#db.get("SELECT experiment_id FROM logged_models WHERE model_id = ?", modelId);
+  #experimentOf(modelId: string): bigint {
+    const row = this.#db.get(
+      "SELECT CAST(experiment_id AS TEXT) AS experiment_id FROM logged_models WHERE model_id = ?",
+      modelId,
+    );
     if (row === undefined) throw notFound(modelId);
-    return Number(row.experiment_id);
+    return BigInt(String(row.experiment_id));
   }
 
   /** The models of these ids, in their order, each table read once; deleted ones are left out. */
@@ -112,7 +115,7 @@ export class SqliteModels {
     const among = "IN (SELECT value FROM json_each(?))";
     const models = new Map(
       this.#db.all(
-        "SELECT model_id, experiment_id, name, artifact_location, CAST(creation_timestamp_ms AS REAL) AS created, " +
+        "SELECT model_id, CAST(experiment_id AS TEXT) AS experiment_id, name, artifact_location, CAST(creation_timestamp_ms AS REAL) AS created, " +
           "CAST(last_updated_timestamp_ms AS REAL) AS updated, status, model_type, source_run_id FROM logged_models " +
           `WHERE lifecycle_stage != 'deleted' AND model_id ${among}`,
         list,
@@ -152,7 +155,7 @@ export class SqliteModels {
     });
   }
 
-  #putParams(modelId: string, experimentId: number, params: readonly (readonly [string, string])[]): void {
+  #putParams(modelId: string, experimentId: bigint, params: readonly (readonly [string, string])[]): void {
     for (const [key, value] of params) {
       this.#db.run(
         "INSERT INTO logged_model_params (model_id, experiment_id, param_key, param_value) VALUES (?, ?, ?, ?)",
@@ -164,7 +167,7 @@ export class SqliteModels {
     }
   }
 
-  #putTags(modelId: string, experimentId: number, tags: Readonly<Record<string, string>>): void {
+  #putTags(modelId: string, experimentId: bigint, tags: Readonly<Record<string, string>>): void {
     for (const [key, value] of Object.entries(tags)) {
       this.#db.run(
         "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value) VALUES (?, ?, ?, ?) " +

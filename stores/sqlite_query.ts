@@ -50,18 +50,25 @@ export function readRunSearch({ filter = "", orderBy = [], viewType }: StoreSear
   return { filter: parseRunFilter(filter), orders: [...orders, ...rest], viewType };
 }
 
-/** The query that gives the ids of the runs, as `run_uuid`, that a search finds, in its order. */
-export function runQuery(experimentIds: readonly number[], { filter, orders, viewType }: RunSearch): Sql {
-  const joins = orders.flatMap((order, i) => runOrderJoin(order, i));
+/**
+ * The query that gives the ids of the runs, as `run_uuid`, that a search finds, in its order.
+ *
+ * @param first a query for the ids of runs to begin with, which hold all that the search can find
+ */
+export function runQuery(experimentIds: readonly bigint[], search: RunSearch, first?: Sql): Sql {
+  const { filter, orders, viewType } = search;
+  const conditions = [
+    // The plus keeps SQLite from walking through all runs of the experiment instead.
+    inExperiments(first === undefined ? "r.experiment_id" : "+r.experiment_id", experimentIds),
+    stage("r.lifecycle_stage", viewType),
+    ...(first === undefined ? [] : [join("r.run_uuid IN (", first, ")")]),
+    ...filter.map(runCondition),
+  ];
   return join(
     "SELECT r.run_uuid FROM runs r",
-    joined(joins, ""),
+    joined(runOrderJoins(orders), ""),
     " WHERE ",
-    joined([
-      inExperiments("r.experiment_id", experimentIds),
-      stage("r.lifecycle_stage", viewType),
-      ...filter.map(runCondition),
-    ], " AND "),
+    joined(conditions, " AND "),
     " ORDER BY ",
     orders.map((order, i) => runOrderTerm(order, i)).join(", "),
   );
@@ -83,7 +90,7 @@ export function experimentQuery({ filter = "", orderBy = [], viewType }: StoreSe
 }
 
 /** The query that gives the ids of the logged models of these experiments that a search finds, in its order. */
-export function loggedModelQuery(experimentIds: readonly number[], search: LoggedModelSearch): Sql {
+export function loggedModelQuery(experimentIds: readonly bigint[], search: LoggedModelSearch): Sql {
   const { filter = "", datasets = [], orderBy = [] } = search;
   if (datasets.some(({ name }) => !name)) {
     throw new MlflowError("INVALID_PARAMETER_VALUE", "`dataset_name` in the `datasets` clause must be specified.");
@@ -120,10 +127,13 @@ export function loggedModelQuery(experimentIds: readonly number[], search: Logge
 }
 
 /** That a row belongs to one of the experiments. */
-export function inExperiments(column: string, experimentIds: readonly number[]): Sql {
+export function inExperiments(column: string, experimentIds: readonly bigint[]): Sql {
   // Rows of a single experiment can be walked through in the order of an index.
   if (experimentIds.length === 1) return { sql: `${column} = ?`, values: [experimentIds[0]] };
-  return { sql: `${column} IN (SELECT value FROM json_each(?))`, values: [JSON.stringify(experimentIds)] };
+  return {
+    sql: `${column} IN (SELECT CAST(value AS INTEGER) FROM json_each(?))`,
+    values: [JSON.stringify(experimentIds.map(String))],
+  };
 }
 
 /** That a row is of the stage looked at. */
@@ -272,12 +282,16 @@ function globOf(pattern: string): string {
   return pattern.replace(/[%_*?[]/g, (c) => c === "%" ? "*" : c === "_" ? "?" : `[${c}]`);
 }
 
-function runOrderJoin({ entity, key }: Order, i: number): Sql[] {
-  if (entity === "attribute" || entity === "dataset") return [];
-  return [{
-    sql: ` LEFT JOIN ${RUN_TABLES[entity]} o${i} ON o${i}.run_uuid = r.run_uuid AND o${i}.key = ?`,
-    values: [key],
-  }];
+/** The tables that terms of an order look at, of the names `o0`, `o1`, … by their places. */
+export function runOrderJoins(orders: readonly Order[], start: number = 0): Sql[] {
+  return orders.flatMap(({ entity, key }, i) => {
+    if (entity === "attribute" || entity === "dataset") return [];
+    const name = `o${start + i}`;
+    return {
+      sql: ` LEFT JOIN ${RUN_TABLES[entity]} ${name} ON ${name}.run_uuid = r.run_uuid AND ${name}.key = ?`,
+      values: [key],
+    };
+  });
 }
 
 /** A term of the order of runs: what is there first, for a metric then NaN, then what is not there, in either direction. */

@@ -8,7 +8,7 @@ const INFINITY_IN_SQL = Number.MAX_VALUE;
 // Times and steps are read as reals: node:sqlite refuses integers above 2^53, which other clients may write.
 /** The columns that `toRunInfo` reads. */
 export const RUN_COLUMNS: string =
-  "run_uuid, name, experiment_id, user_id, status, CAST(start_time AS REAL) AS start_time, " +
+  "run_uuid, name, CAST(experiment_id AS TEXT) AS experiment_id, user_id, status, CAST(start_time AS REAL) AS start_time, " +
   "CAST(end_time AS REAL) AS end_time, lifecycle_stage, artifact_uri";
 /** The columns that `toMetric` reads. */
 export const METRIC_COLUMNS: string =

@@ -8,8 +8,9 @@ import type { Row, SqliteDatabase } from "./sqlite_database.ts";
 import type { SqliteExperiments } from "./sqlite_experiments.ts";
 import type { SqliteInputs } from "./sqlite_inputs.ts";
 import type { SqliteMetrics } from "./sqlite_metrics.ts";
-import { readRunSearch, runQuery } from "./sqlite_query.ts";
+import { readRunSearch } from "./sqlite_query.ts";
 import { METRIC_COLUMNS, newId, RUN_COLUMNS, toRecord, toRunInfo, toValue } from "./sqlite_rows.ts";
+import { findRuns } from "./sqlite_run_search.ts";
 import type { NewRun, RunUpdate, StoreSearch } from "./store.ts";
 
 const RUN_NAME_TAG = "mlflow.runName";
@@ -51,7 +52,7 @@ export class SqliteRuns {
       run.userId ?? run.tags?.[USER_TAG] ?? "unknown",
       run.startTime ?? Date.now(),
       appendToUri(experiment.artifactLocation, runId, "artifacts"),
-      Number(experiment.experimentId),
+      BigInt(experiment.experimentId),
     );
     for (const { key, value } of tags) if (key !== RUN_NAME_TAG) this.#putTag(runId, key, value);
     this.#putTag(runId, RUN_NAME_TAG, runName);
@@ -117,9 +118,12 @@ export class SqliteRuns {
   search(experimentIds: readonly string[], search: StoreSearch): Page<RunRecord> {
     const limit = resultLimit(search.maxResults, 1000);
     const offset = pageOffset(search.pageToken);
-    const { sql, values } = runQuery(experimentIds.map(parseExperimentId), readRunSearch(search));
-    const ids = this.#db.all(`${sql} LIMIT ? OFFSET ?`, ...values, limit + 1, offset).map((row) =>
-      String(row.run_uuid)
+    const ids = findRuns(
+      this.#db,
+      experimentIds.map(parseExperimentId),
+      readRunSearch(search),
+      limit + 1,
+      offset,
     );
     const { items, nextPageToken } = pageOf(ids, limit, offset);
     return { items: this.#read(items), nextPageToken };

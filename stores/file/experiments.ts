@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import type { Experiment, LifecycleStage } from "../../entities.ts";
 import { MlflowError } from "../../errors.ts";
 import { appendToUri } from "../../artifacts/uri.ts";
-import { checkKeys, isKey, locked, removeKey, replaceKey, statAt } from "./files.ts";
+import { checkKeys, isKey, locked, removeKey, statAt, writeKey } from "./files.ts";
 import type { Layout, Place } from "./layout.ts";
 import { experimentMeta, type Meta, readMeta, stageOf, writeMeta } from "./meta.ts";
 import { readExperiment, readSome } from "./read.ts";
@@ -99,7 +99,7 @@ export class FileExperiments {
   setTag(experimentId: string, key: string, value: string): void {
     const { place } = this.active(experimentId);
     checkKeys(join(place.folder, "tags"), "tag", [key]);
-    replaceKey(place.folder, "tags", key, value);
+    writeKey(place.folder, "tags", key, value);
   }
 
   deleteTag(experimentId: string, key: string): void {
@@ -132,7 +132,7 @@ export class FileExperiments {
     const folder = this.#layout.experimentFolder(id, "active");
     checkKeys(join(folder, "tags"), "tag", tags.map(([key]) => key));
     Deno.mkdirSync(folder, { recursive: true });
-    for (const [key, value] of tags) replaceKey(folder, "tags", key, value);
+    for (const [key, value] of tags) writeKey(folder, "tags", key, value);
     const now = this.#newTime();
     writeMeta(
       folder,

@@ -49,23 +49,13 @@ export function listFolder(path: string): Deno.DirEntry[] {
  * values of metrics, a key with slashes as folders.
  */
 export async function readKeys(folder: string): Promise<(readonly [key: string, text: string])[]> {
-  const found: Promise<readonly (readonly [string, string])[]>[] = [];
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(folder)) {
-      const path = `${folder}/${name}`;
-      found.push(
-        isDirectory
-          ? readKeys(path).then((keys) => keys.map(([key, text]) => [`${name}/${key}`, text] as const))
-          : readTextAsync(path).then((text) => text === undefined ? [] : [[name, text] as const]),
-      );
-    }
-  } catch (error) {
-    // What has been begun is waited for, so that nothing goes on behind the caller's back.
-    await Promise.allSettled(found);
-    if (!isAbsence(error)) throw error;
-    return [];
-  }
-  return (await Promise.all(found)).flat().sort(([a], [b]) => a < b ? -1 : 1);
+  const found = listFolder(folder).map(async ({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    if (isDirectory) return (await readKeys(path)).map(([key, text]) => [`${name}/${key}`, text] as const);
+    const text = await readTextAsync(path);
+    return text === undefined ? [] : [[name, text] as const];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /**
@@ -88,11 +78,27 @@ export function replaceFile(path: string, text: string, home: string = dirname(p
   }
 }
 
-/** Replaces the file of a key, making the folders that its slashes name. */
-export function replaceKey(root: string, folder: string, key: string, text: string): void {
+/** Writes the file of a key, making the folders that its slashes name; one that is there is replaced as a whole. */
+export function writeKey(root: string, folder: string, key: string, text: string): void {
   const path = join(root, folder, key);
-  Deno.mkdirSync(dirname(path), { recursive: true });
-  replaceFile(path, text, root);
+  if (statAt(path) === undefined) {
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    writeNew(path, text);
+  } else if (readText(path) !== text) {
+    replaceFile(path, text, root);
+  }
+}
+
+/** Writes a file that is not there; none is left where that fails. */
+function writeNew(path: string, text: string): void {
+  using file = Deno.openSync(path, { write: true, createNew: true });
+  try {
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  } catch (error) {
+    Deno.removeSync(path);
+    throw error;
+  }
 }
 
 /** Removes the file of a key, and says whether there was one. */

@@ -76,6 +76,12 @@ export class Layout {
       .map(({ name }) => ({ id: name, experimentId, folder: join(folder, "models", name) }));
   }
 
+  /** Takes note of a run or model that was made here, so that it need not be looked for. */
+  remember(place: Place): Place {
+    this.#seen.set(place.id, place);
+    return place;
+  }
+
   /** Whether the folder of a run or model says what it is. */
   isDescribed({ folder }: Place): boolean {
     return has(folder);
@@ -88,9 +94,7 @@ export class Layout {
     for (const { experimentId, folder: experiment } of this.experiments()) {
       const folder = join(experiment, below, id);
       if (!has(folder)) continue;
-      const place = { id, experimentId, folder };
-      this.#seen.set(id, place);
-      return place;
+      return this.remember({ id, experimentId, folder });
     }
   }
 }

@@ -32,12 +32,8 @@ export function writeModelLine(metric: Omit<Metric, "key">, runId: string, datas
  * @param what the metric, for the error that a broken line gives
  */
 export function readLines(text: string, owner: MetricOwner, what: string): MetricLine[] {
-  const lines = text.split("\n");
-  // A last line without its end is being written at this moment, or never was to the end.
-  const last = lines.pop();
-  const read = lines.filter((line) => line.trim() !== "").map((line) => readLine(line, owner, what));
-  const rest = last ? parseLine(last, owner) : undefined;
-  return rest === undefined ? read : [...read, rest];
+  // What follows the last end of a line is being written at this moment, or never was to the end.
+  return text.split("\n").slice(0, -1).filter((line) => line.trim() !== "").map((line) => readLine(line, owner, what));
 }
 
 /** What tells a value from others of its file: MLflow's tables hold no two rows that agree in this. */

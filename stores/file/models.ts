@@ -5,7 +5,7 @@ import { appendToUri } from "../../artifacts/uri.ts";
 import { randomRunName } from "../run_name.ts";
 import { LOGGED_MODEL_STATUSES, type NewLoggedModel } from "../store.ts";
 import type { FileExperiments } from "./experiments.ts";
-import { checkKeys, isKey, removeKey, replaceKey } from "./files.ts";
+import { checkKeys, isKey, removeKey, writeKey } from "./files.ts";
 import type { Layout, Place } from "./layout.ts";
 import { type Meta, modelMeta, readMeta, writeMeta } from "./meta.ts";
 import { readModel, readSome } from "./read.ts";
@@ -29,8 +29,8 @@ export class FileModels {
     checkKeys(join(folder, "params"), "param", params.map(([key]) => key));
     checkKeys(join(folder, "tags"), "tag", tags.map(([key]) => key));
     for (const name of ["metrics", "params"]) Deno.mkdirSync(join(folder, name), { recursive: true });
-    for (const [key, value] of params) replaceKey(folder, "params", key, value);
-    for (const [key, value] of tags) replaceKey(folder, "tags", key, value);
+    for (const [key, value] of params) writeKey(folder, "params", key, value);
+    for (const [key, value] of tags) writeKey(folder, "tags", key, value);
     const now = Date.now();
     writeMeta(
       folder,
@@ -46,6 +46,7 @@ export class FileModels {
         sourceRunId: model.sourceRunId,
       }),
     );
+    this.#layout.remember({ id: modelId, experimentId: experiment.id, folder });
     return modelId;
   }
 
@@ -97,7 +98,7 @@ export class FileModels {
   #put(modelId: string, what: "param" | "tag", entries: readonly (readonly [string, string])[]): void {
     const { folder } = this.place(modelId);
     checkKeys(join(folder, `${what}s`), what, entries.map(([key]) => key));
-    for (const [key, value] of entries) replaceKey(folder, `${what}s`, key, value);
+    for (const [key, value] of entries) writeKey(folder, `${what}s`, key, value);
   }
 
   #change(modelId: string, change: Meta): void {

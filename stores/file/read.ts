@@ -77,12 +77,14 @@ export function infoOf({ id, experimentId, folder }: Place, meta: Meta): RunInfo
 /** All of a run. */
 export async function readRun({ place, info }: ReadInfo): Promise<RunRecord> {
   const { folder } = place;
+  // To ask for folders that are not there costs more than to look which are.
+  const has = new Set(listFolder(folder).map(({ name }) => name));
   const [metrics, params, tags, inputs, modelOutputs] = await Promise.all([
     readKeys(join(folder, "metrics")),
     readKeys(join(folder, "params")),
-    readKeys(join(folder, "tags")),
-    readInputs(place),
-    readOutputs(place),
+    has.has("tags") ? readKeys(join(folder, "tags")) : [],
+    has.has("inputs") ? readInputs(place) : { datasetInputs: [], modelInputs: [] },
+    has.has("outputs") ? readOutputs(place) : [],
   ]);
   return {
     info,

@@ -7,7 +7,7 @@ import { isInView, runQuery } from "../in_memory_search.ts";
 import { randomRunName } from "../run_name.ts";
 import type { NewRun, RunUpdate, StoreSearch } from "../store.ts";
 import { type FileExperiments, moved } from "./experiments.ts";
-import { checkKeys, isKey, locked, readText, removeKey, replaceKey } from "./files.ts";
+import { checkKeys, isKey, locked, readText, removeKey, writeKey } from "./files.ts";
 import type { Layout, Place } from "./layout.ts";
 import { type Meta, readMeta, runMeta, runStatusNumber, stageOf, writeMeta } from "./meta.ts";
 import { MetricFiles } from "./metric_files.ts";
@@ -47,8 +47,8 @@ export class FileRuns {
     checkKeys(join(folder, "tags"), "tag", tags.map(({ key }) => key));
     // MLflow takes a folder for a run only if it has these three.
     for (const name of ["metrics", "params", "artifacts"]) Deno.mkdirSync(join(folder, name), { recursive: true });
-    for (const { key, value } of tags) replaceKey(folder, "tags", key, value);
-    replaceKey(folder, "tags", RUN_NAME_TAG, runName);
+    for (const { key, value } of tags) writeKey(folder, "tags", key, value);
+    writeKey(folder, "tags", RUN_NAME_TAG, runName);
     writeMeta(
       folder,
       runMeta({
@@ -63,6 +63,7 @@ export class FileRuns {
         artifactUri: appendToUri(String(meta.artifact_location ?? ""), runId, "artifacts"),
       }),
     );
+    this.#layout.remember({ id: runId, experimentId: experiment.id, folder });
     return await this.get(runId);
   }
 
@@ -81,7 +82,7 @@ export class FileRuns {
         ...(update.endTime === undefined ? {} : { end_time: update.endTime }),
         ...(update.runName ? { run_name: update.runName } : {}),
       };
-      if (update.runName) replaceKey(place.folder, "tags", RUN_NAME_TAG, update.runName);
+      if (update.runName) writeKey(place.folder, "tags", RUN_NAME_TAG, update.runName);
       writeMeta(place.folder, meta);
       return infoOf(place, meta);
     });
@@ -113,14 +114,14 @@ export class FileRuns {
         checkKeys(join(model.folder, "metrics"), "metric", own.map(({ key }) => key));
         for (const { dataset } of own) checkDatasetWords(dataset);
       }
-      for (const { key, value } of newParams) replaceKey(folder, "params", key, value);
+      for (const { key, value } of newParams) writeKey(folder, "params", key, value);
       for (const [key, own] of Map.groupBy(metrics, ({ key }) => key)) {
         this.#metricFiles.append(join(folder, "metrics", key), "run", own.map((metric) => toLine(metric)));
       }
       for (const [path, own] of Map.groupBy(modelMetrics, modelPath)) {
         this.#metricFiles.append(path, "model", own.map((metric) => toLine(metric, runId)));
       }
-      for (const { key, value } of tags) replaceKey(folder, "tags", key, value);
+      for (const { key, value } of tags) writeKey(folder, "tags", key, value);
       const name = tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value;
       if (name !== undefined) writeMeta(folder, { ...meta, run_name: name });
 

@@ -23,6 +23,7 @@ const CLEAN = Object.fromEntries(
       .map((name) => `MLFLOW_TRACKING_${name}`),
     ...["TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR", "BACKOFF_JITTER"].map((name) => `MLFLOW_HTTP_REQUEST_${name}`),
     ...["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "MLFLOW_ALLOW_HTTP_REDIRECTS", "MLFLOW_WORKSPACE", "HOME"],
+    ...["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"],
   ].map((name) => [name, undefined]),
 );
 
@@ -209,6 +210,78 @@ faultTest("RestStore sends a batch again, which is kept once", ["close", "half",
   assertEquals(server.seen.length, 3);
 });
 
+faultTest(
+  "RestStore takes what is gone for removed if the first answer was lost, and only then",
+  ["close", { status: 404, body: `{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No tag with name: t"}` }],
+  async ({ store, server }) => {
+    await store.deleteTag("r1", "t");
+    assertEquals(server.seen.length, 2);
+    assertEquals((await failing(() => store.deleteTag("r1", "t"))).code, "RESOURCE_DOES_NOT_EXIST");
+    assertEquals(server.seen.length, 3);
+  },
+);
+
+Deno.test("RestStore never makes a second run when the answer is to be had where nobody is", () =>
+  withEnv(CLEAN, async () => {
+    const gone = new ScriptedServer();
+    const { url } = gone;
+    await gone[Symbol.asyncDispose]();
+    await using server = new ScriptedServer({ status: 303, headers: { location: `${url}/runs/1` } });
+    await using store = await RestStore.open(server.url, { delay: async () => {} });
+    await failing(() => store.createRun({ experimentId: "0" }));
+    assertEquals(server.seen.length, 1);
+  }));
+
+faultTest("HttpClient gives the error of a body that cannot be read as it is", [{}], async ({ http, server }) => {
+  const body = () => Promise.reject(new RangeError("no such part"));
+  await assertRejects(() => http.send({ method: "PUT", path: "/a", body }), RangeError, "no such part");
+  assertEquals(server.seen.length, 0);
+});
+
+faultTest("HttpClient ends also while it waits", [{ status: 503 }], async ({ server }) => {
+  using http = await HttpClient.open(server.url, { random: () => 1 });
+  const controller = new AbortController();
+  const request = http.json({ method: "GET", path: "/", signal: controller.signal });
+  setTimeout(() => controller.abort(), 20);
+  await assertRejects(() => request, Error);
+  assertEquals(server.seen.length, 1);
+});
+
+faultTest("RestStore cuts a batch of more than 1 MB into requests of less", [{}], async ({ store, server }) => {
+  const params = Array.from({ length: 100 }, (_, i) => ({ key: `p${i}`, value: "é".repeat(6000) }));
+  const metrics = Array.from({ length: 800 }, (_, step) => ({ key: "m", value: step, step, timestamp: 5 }));
+  await store.logBatch("r1", { params, metrics, tags: [{ key: "t", value: "1" }] });
+  const sizes = server.seen.map(({ body }) => new TextEncoder().encode(body).length);
+  assert(sizes.length === 2 && sizes.every((size) => size < 1_000_000), String(sizes));
+  const bodies = server.seen.map(({ body }) => JSON.parse(body));
+  assertEquals(bodies.flatMap((body) => body.params ?? []), params);
+  assertEquals(bodies.flatMap((body) => body.metrics ?? []).length, 800);
+  assertEquals(bodies.map(({ run_id, tags }) => [run_id, tags]), [["r1", undefined], ["r1", [{
+    key: "t",
+    value: "1",
+  }]]]);
+});
+
+faultTest("RestStore sends what JSON cannot hold as MLflow reads it", [{}], async ({ store, server }) => {
+  const values = [NaN, Infinity, -Infinity];
+  await store.logBatch("r1", { metrics: values.map((value) => ({ key: "m", value, timestamp: 1 })) });
+  assertEquals(
+    JSON.parse(server.seen[0].body).metrics.map(({ value }: { value: unknown }) => value),
+    values.map(String),
+  );
+});
+
+faultTest("RestStore reads whole numbers and values sent as texts", [{
+  body: `{"metrics": [{"key": "m", "value": "-Infinity", "timestamp": "1700000000000", "step": "-3"}, ` +
+    `{"key": "m", "value": 1.7976931348623157e+308, "timestamp": 2}, {"key": "m", "timestamp": 3, "step": 0}]}`,
+}], async ({ store }) => {
+  assertEquals((await store.getMetricHistory("r1", "m")).items, [
+    { key: "m", value: Infinity, timestamp: 2, step: 0 },
+    { key: "m", value: 0, timestamp: 3, step: 0 },
+    { key: "m", value: -Infinity, timestamp: 1_700_000_000_000, step: -3 },
+  ]);
+});
+
 const NOT_JSON: readonly [string, Line, string, number, RegExp][] = [
   [
     "a proxy's page",
@@ -302,7 +375,8 @@ faultTest(
     const error = await failing(() => store.getExperiment("1"));
     assertEquals(server.seen[0].headers.get("authorization"), `Basic ${btoa("me:s3cret")}`);
     assertStringIncludes(error.reason, "you sent *** and ***");
-    assertEquals(http.url, server.url);
+    assertEquals([http.url, store.uri], [server.url, server.url]);
+    for (const thing of [http, store]) assert(!Deno.inspect(thing).includes("s3cret"));
   },
   { user: "me:s3cret", env: { MLFLOW_TRACKING_TOKEN: "other" } },
 );
@@ -381,6 +455,8 @@ Deno.test("HttpClient refuses URLs and variables that mean nothing", async () =>
       ["MLFLOW_HTTP_REQUEST_MAX_RETRIES", "11"],
       ["MLFLOW_HTTP_REQUEST_TIMEOUT", "long"],
       ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "-1"],
+      ["MLFLOW_TRACKING_AWS_SIGV4", "true"],
+      ["MLFLOW_TRACKING_AUTH", "kubernetes"],
     ]
   ) {
     await withEnv({ ...CLEAN, [name]: value }, async () => {
