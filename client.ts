@@ -5,16 +5,23 @@
  * @module
  */
 import { basename, join, posix } from "@std/path";
+import { decodeText, parseDict, parseImage } from "./artifacts.ts";
 import { openRepository } from "./artifacts/open_repository.ts";
 import type { ArtifactRepository } from "./artifacts/repository.ts";
 import type {
+  Dataset,
+  DatasetInput,
+  DatasetSummary,
   Experiment,
   Figure,
   FileInfo,
+  Image,
   LoggedModel,
+  LoggedModelInput,
   LoggedModelOutput,
   Metric,
   MetricInput,
+  MetricOfRun,
   Param,
   RunInfo,
   RunRecord,
@@ -22,21 +29,27 @@ import type {
   Tag,
   ViewType,
 } from "./entities.ts";
+import { datasetInput, type LogInputOptions } from "./dataset.ts";
 import { doing, MlflowError } from "./errors.ts";
+import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
+import type { LoadImageOptions } from "./images.ts";
 import { layersModelFiles, type LayersModelLike } from "./model_flavor.ts";
 import { pythonText } from "./python_text.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
-import type { NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
+import type { LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
+import { type LoadTableOptions, loadTables, type Table, type TableData, takeTable, writeTable } from "./table.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 import { checkArtifactPath, LIMITS } from "./validate.ts";
 
 export type {
   Dataset,
   DatasetInput,
+  DatasetSummary,
   Experiment,
   Figure,
   FileInfo,
+  Image,
   LifecycleStage,
   LoggedModel,
   LoggedModelInput,
@@ -54,13 +67,19 @@ export type {
   RunRecord,
   RunStatus,
   Tag,
+  TensorLike,
   ViewType,
 } from "./entities.ts";
+export type { LogInputOptions } from "./dataset.ts";
 export { type ErrorCode, MlflowError, type MlflowErrorOptions } from "./errors.ts";
+export type { ImageSource, LogImageOptions } from "./image_log.ts";
 export { SearchResults } from "./search.ts";
 export type { Page } from "./entities.ts";
 export type { LayersModelLike, SymbolicTensorLike } from "./model_flavor.ts";
-export type { NewLoggedModel, NewRun, RunUpdate } from "./stores/store.ts";
+export type { LoadImageOptions, ReadImageOptions } from "./images.ts";
+export type { Interpolation } from "./image/resize.ts";
+export type { LoggedModelOrder, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate } from "./stores/store.ts";
+export type { LoadTableOptions, Table, TableData } from "./table.ts";
 
 /** When a value was measured, and on what. */
 export interface LogMetricOptions {
@@ -70,6 +89,8 @@ export interface LogMetricOptions {
   readonly timestamp?: number;
   /** The logged model that the value also describes. */
   readonly modelId?: string;
+  /** The dataset that the model was measured on. */
+  readonly dataset?: Dataset | { readonly name: string; readonly digest: string };
 }
 
 /** What `logBatch` writes. */
@@ -98,6 +119,14 @@ export interface SearchOptions {
 export interface SearchRunsOptions extends SearchOptions {
   /** The experiments to look in, or what finds them when the search begins. */
   readonly experimentIds: readonly string[] | (() => Promise<readonly string[]>);
+}
+
+/** A search for logged models of certain experiments. */
+export interface SearchLoggedModelsOptions extends Omit<LoggedModelSearch, "pageToken"> {
+  /** The experiments to look in, or what finds them when the search begins. */
+  readonly experimentIds: readonly string[] | (() => Promise<readonly string[]>);
+  /** The most models to give. @default {Infinity} */
+  readonly maxResults?: number;
 }
 
 /** Extras of a new experiment. */
@@ -204,6 +233,14 @@ export class MlflowClient {
     );
   }
 
+  /** Removes a tag of an experiment. */
+  async deleteExperimentTag(experimentId: string, key: string): Promise<void> {
+    await this.#do(
+      `Cannot delete tag "${key}" of experiment "${experimentId}"`,
+      (store) => store.deleteExperimentTag(experimentId, key),
+    );
+  }
+
   /** Makes a running run. It gets no tags besides those given and its name's. */
   async createRun(run: NewRun): Promise<RunRecord> {
     return await this.#do(
@@ -259,7 +296,7 @@ export class MlflowClient {
   async logMetric(runId: string, key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
     await this.#do(
       `Cannot log metric "${key}" to run "${runId}"`,
-      (store) => store.logBatch(runId, { metrics: [{ ...options, key, value }] }),
+      (store) => store.logBatch(runId, { metrics: [metricInput(key, value, options)] }),
     );
   }
 
@@ -313,32 +350,74 @@ export class MlflowClient {
     });
   }
 
-  /** All values of a metric, by time, then step, then value. */
-  async getMetricHistory(runId: string, key: string): Promise<Metric[]> {
+  /**
+   * The values of a metric, by time, then step, then value.
+   *
+   * @param options `maxResults`: the most values to give. @default {Infinity}
+   */
+  async getMetricHistory(
+    runId: string,
+    key: string,
+    options: { readonly maxResults?: number } = {},
+  ): Promise<Metric[]> {
     return await this.#do(`Cannot get the history of metric "${key}" of run "${runId}"`, async (store) => {
-      return await new SearchResults((pageToken) => store.getMetricHistory(runId, key, { pageToken })).toArray();
+      const getPage = (pageToken: string | undefined) => store.getMetricHistory(runId, key, { pageToken });
+      return await new SearchResults(getPage, options.maxResults).toArray();
     });
+  }
+
+  /**
+   * The values of a metric of several runs, for a chart: between two steps, thinned out evenly, the first and the last one
+   * always among them; by run, then step, then time.
+   *
+   * @param options `startStep`, `endStep`: the first and the last step, both or none; `maxResults`: the most values of a run
+   */
+  async getMetricHistoryBulkInterval(
+    runIds: readonly string[],
+    key: string,
+    options: { readonly startStep?: number; readonly endStep?: number; readonly maxResults?: number } = {},
+  ): Promise<MetricOfRun[]> {
+    return await this.#do(
+      `Cannot get the history of metric "${key}" of ${runIds.length} runs`,
+      (store) => store.getMetricHistoryBulkInterval(runIds, key, options),
+    );
+  }
+
+  /** Records that a run has used a dataset: see `datasetFromTensors`, `datasetFromRows` and `datasetFromImages`. */
+  async logInput(runId: string, dataset: Dataset, options: LogInputOptions = {}): Promise<void> {
+    await this.logInputs(runId, { datasets: [datasetInput({ ...options, dataset })] });
+  }
+
+  /** Records datasets and models that a run has used. The same use is kept once. */
+  async logInputs(
+    runId: string,
+    inputs: { readonly datasets?: readonly DatasetInput[]; readonly models?: readonly LoggedModelInput[] },
+  ): Promise<void> {
+    await this.#do(`Cannot log inputs of run "${runId}"`, (store) => store.logInputs(runId, inputs));
+  }
+
+  /** The datasets that the runs of experiments have used. */
+  async searchDatasets(experimentIds: readonly string[]): Promise<DatasetSummary[]> {
+    return await this.#do("Cannot search datasets", (store) => store.searchDatasets(experimentIds));
+  }
+
+  /** The parent of a nested run, or undefined. */
+  async getParentRun(runId: string): Promise<RunRecord | undefined> {
+    const parent = (await this.getRun(runId)).data.tags["mlflow.parentRunId"];
+    return parent === undefined ? undefined : await this.getRun(parent);
   }
 
   /** Copies a local file among the run's artifacts, into the folder `artifactPath` or their root. */
   async logArtifact(runId: string, localPath: string, artifactPath = ""): Promise<void> {
     await this.#do(`Cannot log artifact "${localPath}" to run "${runId}"`, async () => {
-      const { isDirectory } = await stat(localPath);
-      if (isDirectory) {
-        throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a folder: log it with logArtifacts");
-      }
-      const folder = checkArtifactPath(artifactPath);
-      await (await this.#artifacts(runId)).upload(localPath, posix.join(folder, basename(localPath)));
+      await uploadFile(await this.#artifacts(runId), localPath, artifactPath);
     });
   }
 
   /** Copies what is in a local folder, with its folders, among the run's artifacts. */
   async logArtifacts(runId: string, localDirectory: string, artifactPath = ""): Promise<void> {
     await this.#do(`Cannot log artifacts "${localDirectory}" to run "${runId}"`, async () => {
-      if (!(await stat(localDirectory)).isDirectory) {
-        throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
-      }
-      await uploadFolder(await this.#artifacts(runId), localDirectory, checkArtifactPath(artifactPath));
+      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath);
     });
   }
 
@@ -352,6 +431,11 @@ export class MlflowClient {
       `Cannot log artifact "${artifactFile}" to run "${runId}"`,
       async () => await (await this.#artifacts(runId)).write(artifactFile, content),
     );
+  }
+
+  /** Writes what a stream gives to a file among the run's artifacts, in pieces. */
+  async logStream(runId: string, stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
+    await this.logBytes(runId, stream, artifactFile);
   }
 
   /** Writes text, as UTF-8, to a file among the run's artifacts. */
@@ -370,6 +454,45 @@ export class MlflowClient {
     if (/\.svg$/i.test(artifactFile)) await this.logText(runId, await figure.toSvg(), artifactFile);
     else if (/\.png$/i.test(artifactFile)) await this.logBytes(runId, await figure.toPng(), artifactFile);
     else throw new TypeError(`A figure is written to a file that ends in .png or .svg: received "${artifactFile}"`);
+  }
+
+  /**
+   * Logs an image: to a file among the run's artifacts, or by `key` and `step`, which gives MLflow's UI a slider over the
+   * steps. By a key its PNG and a small WebP are written to the folder `images`.
+   *
+   * @param target the file, or how the image is logged
+   */
+  async logImage(runId: string, image: ImageSource, target: string | LogImageOptions): Promise<void> {
+    const options = imageOptions(target);
+    await writeImage(this, runId, takeImage(image, options), options);
+  }
+
+  /**
+   * Writes a table to a `.json` file among the run's artifacts, behind the rows that are there. Its images are files beside
+   * it. MLflow's UI shows it, and `mlflow.load_table` reads it.
+   */
+  async logTable(runId: string, data: TableData, artifactFile: string): Promise<void> {
+    await writeTable(this, runId, takeTable(data), artifactFile);
+  }
+
+  /** Reads a table of runs of an experiment, the latest run's rows first. */
+  async loadTable(experimentId: string, artifactFile: string, options: LoadTableOptions = {}): Promise<Table> {
+    return await loadTables(this, experimentId, artifactFile, options);
+  }
+
+  /** A text file among the run's artifacts, read as UTF-8. */
+  async loadText(runId: string, path: string): Promise<string> {
+    return decodeText(await this.readArtifact(runId, path));
+  }
+
+  /** A JSON file among the run's artifacts, or a YAML one, which ends in `.yaml` or `.yml`. */
+  async loadDict(runId: string, path: string): Promise<unknown> {
+    return await parseDict(await this.readArtifact(runId, path), path);
+  }
+
+  /** An image among the run's artifacts. */
+  async loadImage(runId: string, path: string, options: LoadImageOptions = {}): Promise<Image> {
+    return await parseImage(await this.readArtifact(runId, path), options);
   }
 
   /** The files and folders in a folder of the run's artifacts; none for a file or a missing folder. */
@@ -423,7 +546,7 @@ export class MlflowClient {
       try {
         await store.logOutputs(runId, [{ modelId, step: step ?? 0 }]);
         await this.#linkMetrics(store, runId, Object.keys(data.metrics), modelId, step);
-        const repository = openRepository(location);
+        const repository = openRepository(location, { trackingUri: this.#uri });
         for (const [path, content] of await layersModelFiles(model, { modelId, runId, location })) {
           await repository.write(path, content);
         }
@@ -482,19 +605,58 @@ export class MlflowClient {
     await this.#do(`Cannot set tags of model "${modelId}"`, (store) => store.setLoggedModelTags(modelId, texts(tags)));
   }
 
+  /** Removes a tag of a logged model. */
+  async deleteLoggedModelTag(modelId: string, key: string): Promise<void> {
+    await this.#do(
+      `Cannot delete tag "${key}" of model "${modelId}"`,
+      (store) => store.deleteLoggedModelTag(modelId, key),
+    );
+  }
+
+  /** Adds params to a logged model. They are written as Python would write them. */
+  async logModelParams(modelId: string, params: Readonly<Record<string, unknown>>): Promise<void> {
+    const list = Object.entries(texts(params)).map(([key, value]) => ({ key, value }));
+    await this.#do(`Cannot log params of model "${modelId}"`, (store) => store.logLoggedModelParams(modelId, list));
+  }
+
+  /** Copies a local file among a logged model's files, into the folder `artifactPath` or their root. */
+  async logModelArtifact(modelId: string, localPath: string, artifactPath = ""): Promise<void> {
+    await this.#do(`Cannot log artifact "${localPath}" to model "${modelId}"`, async () => {
+      await uploadFile(await this.#modelArtifacts(modelId), localPath, artifactPath);
+    });
+  }
+
+  /** Copies what is in a local folder, with its folders, among a logged model's files. */
+  async logModelArtifacts(modelId: string, localDirectory: string, artifactPath = ""): Promise<void> {
+    await this.#do(`Cannot log artifacts "${localDirectory}" to model "${modelId}"`, async () => {
+      await uploadFolder(await this.#modelArtifacts(modelId), localDirectory, artifactPath);
+    });
+  }
+
+  /** The files and folders in a folder of a logged model's files; none for a file or a missing folder. */
+  async listLoggedModelArtifacts(modelId: string, path = ""): Promise<FileInfo[]> {
+    return await this.#do(
+      `Cannot list artifacts "${path}" of model "${modelId}"`,
+      async () => await (await this.#modelArtifacts(modelId)).list(path),
+    );
+  }
+
   /** Moves a logged model to the trash. */
   async deleteLoggedModel(modelId: string): Promise<void> {
     await this.#do(`Cannot delete model "${modelId}"`, (store) => store.deleteLoggedModel(modelId));
   }
 
-  /** The logged models of the experiments, the latest made first. */
-  searchLoggedModels(
-    options: { readonly experimentIds: readonly string[]; readonly maxResults?: number },
-  ): SearchResults<LoggedModel> {
+  /** The logged models of the experiments that the filter finds; without an order the latest made comes first. */
+  searchLoggedModels(options: SearchLoggedModelsOptions): SearchResults<LoggedModel> {
+    const { experimentIds, maxResults, ...search } = options;
     return this.#search(
       "models",
-      options.maxResults,
-      (store, page) => store.searchLoggedModels(options.experimentIds, page),
+      maxResults,
+      async (store, page) =>
+        await store.searchLoggedModels(typeof experimentIds === "function" ? await experimentIds() : experimentIds, {
+          ...search,
+          ...page,
+        }),
     );
   }
 
@@ -505,7 +667,12 @@ export class MlflowClient {
 
   async #artifacts(runId: string): Promise<ArtifactRepository> {
     const store = await openStore(this.#uri);
-    return openRepository((await store.getRun(runId)).info.artifactUri);
+    return openRepository((await store.getRun(runId)).info.artifactUri, { trackingUri: this.#uri });
+  }
+
+  async #modelArtifacts(modelId: string): Promise<ArtifactRepository> {
+    const store = await openStore(this.#uri);
+    return openRepository((await store.getLoggedModel(modelId)).artifactLocation, { trackingUri: this.#uri });
   }
 
   /** With an open store the work starts before this returns. */
@@ -531,6 +698,12 @@ export class MlflowClient {
   }
 }
 
+/** A metric's value, of whose dataset only what identifies it goes along. */
+export function metricInput(key: string, value: number, { dataset, ...options }: LogMetricOptions): MetricInput {
+  if (dataset === undefined) return { ...options, key, value };
+  return { ...options, key, value, dataset: { name: dataset.name, digest: dataset.digest } };
+}
+
 async function stat(path: string): Promise<Deno.FileInfo> {
   try {
     return await Deno.stat(path);
@@ -540,14 +713,17 @@ async function stat(path: string): Promise<Deno.FileInfo> {
   }
 }
 
-async function uploadFolder(artifacts: ArtifactRepository, local: string, path: string): Promise<void> {
-  for await (const entry of Deno.readDir(local)) {
-    const from = join(local, entry.name);
-    const to = posix.join(path, entry.name);
-    // An entry that is a link counts as what it leads to.
-    if ((await Deno.stat(from)).isDirectory) await uploadFolder(artifacts, from, to);
-    else await artifacts.upload(from, to);
+async function uploadFile(artifacts: ArtifactRepository, localPath: string, artifactPath: string): Promise<void> {
+  const { isDirectory } = await stat(localPath);
+  if (isDirectory) throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a folder: log it with logArtifacts");
+  await artifacts.upload(localPath, posix.join(checkArtifactPath(artifactPath), basename(localPath)));
+}
+
+async function uploadFolder(artifacts: ArtifactRepository, localDirectory: string, path: string): Promise<void> {
+  if (!(await stat(localDirectory)).isDirectory) {
+    throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
   }
+  await artifacts.upload(localDirectory, checkArtifactPath(path));
 }
 
 function texts(values: Readonly<Record<string, unknown>>): Record<string, string> {

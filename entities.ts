@@ -253,6 +253,18 @@ export interface Image {
   readonly data: Uint8Array | Uint8ClampedArray | Float32Array;
 }
 
+/** What is read of a tensor of tfjs: its shape and its values. */
+export interface TensorLike {
+  /** The size of each dimension. */
+  readonly shape: readonly number[];
+  /** The type of its values: `"float32"`, `"int32"`, `"bool"`, … @default {that of the array of its values} */
+  readonly dtype?: string;
+  /** Its values, row by row. */
+  data(): Promise<ArrayLike<number>>;
+  /** Its values, at once. */
+  dataSync?(): ArrayLike<number>;
+}
+
 /** A picture that can be written as PNG or as SVG: what the functions of `plots` give and `logFigure` takes. */
 export interface Figure {
   /** Width in logical pixels. */

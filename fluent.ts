@@ -8,13 +8,28 @@ import {
   type SearchOptions,
   type SearchResults,
 } from "./client.ts";
+import { getActiveModelId } from "./active_model.ts";
 import { defaultTags } from "./context.ts";
-import type { Experiment, Figure, LoggedModel, Metric, RunRecord } from "./entities.ts";
+import type { LoggedInput, LogInputOptions } from "./dataset.ts";
+import type {
+  Dataset,
+  Experiment,
+  Figure,
+  LoggedModel,
+  LoggedModelInput,
+  LoggedModelOutput,
+  Metric,
+  RunRecord,
+} from "./entities.ts";
 import { readEnv, writeEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
+import type { ImageSource, LogImageOptions } from "./image_log.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
+import { flushOpenRuns } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
+import { isSystemMetricsLoggingEnabled, startSystemMetrics } from "./system_metrics.ts";
+import type { LoadTableOptions, Table, TableData } from "./table.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 
 const NOTE_TAG = "mlflow.note.content";
@@ -49,6 +64,13 @@ export interface StartRunOptions {
   readonly tags?: Readonly<Record<string, unknown>>;
   /** A text shown at the top of the run's page. */
   readonly description?: string;
+  /**
+   * Logs CPU, memory, disk, network and GPU as metrics `system/…`, every 10 seconds or as `setSystemMetricsSamplingInterval`
+   * says. What a permission hides is left out.
+   *
+   * @default {the environment variable MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING, or false}
+   */
+  readonly logSystemMetrics?: boolean;
 }
 
 /**
@@ -125,6 +147,17 @@ export async function restoreExperiment(experimentId: string): Promise<void> {
 export async function setExperimentTag(key: string, value: unknown): Promise<void> {
   const client = new MlflowClient();
   await client.setExperimentTag(await experimentOfNewRuns(client), key, value);
+}
+
+/** Sets several tags of the active experiment. */
+export async function setExperimentTags(tags: Readonly<Record<string, unknown>>): Promise<void> {
+  for (const [key, value] of Object.entries(tags)) await setExperimentTag(key, value);
+}
+
+/** Removes a tag of the active experiment. */
+export async function deleteExperimentTag(key: string): Promise<void> {
+  const client = new MlflowClient();
+  await client.deleteExperimentTag(await experimentOfNewRuns(client), key);
 }
 
 /**
@@ -205,19 +238,26 @@ export async function lastActiveRun(): Promise<RunRecord | undefined> {
   return await (activeRun() ?? lastRun)?.get();
 }
 
-/** Logs one value of a metric to the active run; starts a run if there is none, as all `log…` functions do. */
+/**
+ * Logs one value of a metric to the active run, and to the active model; starts a run if there is none, as all `log…`
+ * functions do.
+ */
 export async function logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
-  const stamped = { timestamp: Date.now(), ...options };
+  const stamped = stampedMetric(options);
   await (activeRun() ?? await startedRun()).logMetric(key, value, stamped);
 }
 
-/** Logs the values of several metrics at one step and time to the active run: all of them or none. */
+/** Logs the values of several metrics at one step and time to the active run, and to the active model: all or none. */
 export async function logMetrics(
   metrics: Readonly<Record<string, number>>,
   options: LogMetricOptions = {},
 ): Promise<void> {
-  const stamped = { timestamp: Date.now(), ...options };
+  const stamped = stampedMetric(options);
   await (activeRun() ?? await startedRun()).logMetrics(metrics, stamped);
+}
+
+function stampedMetric(options: LogMetricOptions): LogMetricOptions {
+  return { timestamp: Date.now(), ...options, modelId: options.modelId ?? getActiveModelId() };
 }
 
 /** Logs a param, which keeps its first value, to the active run. */
@@ -272,6 +312,19 @@ export async function logArtifacts(localDirectory: string, artifactPath?: string
   await (activeRun() ?? await startedRun()).logArtifacts(localDirectory, artifactPath);
 }
 
+/** Writes bytes or a stream to a file among the active run's artifacts. */
+export async function logBytes(
+  content: Uint8Array | ReadableStream<Uint8Array>,
+  artifactFile: string,
+): Promise<void> {
+  await (activeRun() ?? await startedRun()).logBytes(content, artifactFile);
+}
+
+/** Writes what a stream gives to a file among the active run's artifacts, in pieces. */
+export async function logStream(stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
+  await (activeRun() ?? await startedRun()).logStream(stream, artifactFile);
+}
+
 /** Writes text, as UTF-8, to a file among the active run's artifacts. */
 export async function logText(text: string, artifactFile: string): Promise<void> {
   await (activeRun() ?? await startedRun()).logText(text, artifactFile);
@@ -288,11 +341,58 @@ export async function logFigure(figure: Figure, artifactFile: string): Promise<v
 }
 
 /**
+ * Logs an image to the active run: to a file among its artifacts, or by `key` and `step`, which gives MLflow's UI a slider
+ * over the steps.
+ */
+export async function logImage(image: ImageSource, target: string | LogImageOptions): Promise<void> {
+  await (activeRun() ?? await startedRun()).logImage(image, target);
+}
+
+/** Writes a table to a `.json` file among the active run's artifacts, behind the rows that are there. */
+export async function logTable(data: TableData, artifactFile: string): Promise<void> {
+  await (activeRun() ?? await startedRun()).logTable(data, artifactFile);
+}
+
+/** Reads a table of the active experiment's runs, the latest run's rows first. */
+export async function loadTable(artifactFile: string, options: LoadTableOptions = {}): Promise<Table> {
+  const client = new MlflowClient();
+  return await client.loadTable(await experimentOfNewRuns(client), artifactFile, options);
+}
+
+/** Records that the active run uses a dataset: see `datasetFromTensors`, `datasetFromRows` and `datasetFromImages`. */
+export async function logInput(dataset: Dataset, options: LogInputOptions = {}): Promise<void> {
+  await (activeRun() ?? await startedRun()).logInput(dataset, options);
+}
+
+/** Records that the active run uses datasets and models. The same use is kept once. */
+export async function logInputs(
+  datasets: readonly LoggedInput[],
+  models: readonly LoggedModelInput[] = [],
+): Promise<void> {
+  await (activeRun() ?? await startedRun()).logInputs(datasets, models);
+}
+
+/** Records that the active run has put out models. */
+export async function logOutputs(models: readonly LoggedModelOutput[]): Promise<void> {
+  await (activeRun() ?? await startedRun()).logOutputs(models);
+}
+
+/**
  * Logs a tfjs layers model as an output of the active run: its topology, weights and signature, with the run's params and
  * metrics so far.
  */
 export async function logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
   return await (activeRun() ?? await startedRun()).logModel(model, options);
+}
+
+/** Where the active run's artifacts are, or one of them: a path or a URI. Starts a run if there is none. */
+export async function getArtifactUri(path?: string): Promise<string> {
+  return (activeRun() ?? await startedRun()).getArtifactUri(path);
+}
+
+/** Waits until everything that was logged so far, to any run, has been written or has failed. */
+export async function flush(): Promise<void> {
+  await flushOpenRuns();
 }
 
 /** The run of this id, active or deleted. */
@@ -302,8 +402,7 @@ export async function getRun(runId: string): Promise<RunRecord> {
 
 /** The parent of a nested run, or undefined. */
 export async function getParentRun(runId: string): Promise<RunRecord | undefined> {
-  const parent = (await getRun(runId)).data.tags[PARENT_TAG];
-  return parent === undefined ? undefined : await getRun(parent);
+  return await new MlflowClient().getParentRun(runId);
 }
 
 /** All values of a metric of a run, by time, then step, then value. */
@@ -368,6 +467,13 @@ function startedRun(): Promise<Run> {
 }
 
 async function openRun(options: StartRunOptions, scope: Scope): Promise<Run> {
+  const { logSystemMetrics = isSystemMetricsLoggingEnabled() } = options;
+  const run = await newOrResumedRun(options, scope);
+  if (logSystemMetrics) await startSystemMetrics(run);
+  return run;
+}
+
+async function newOrResumedRun(options: StartRunOptions, scope: Scope): Promise<Run> {
   const active = activeRun();
   if (active !== undefined && !options.nested) {
     throw new MlflowError(
@@ -461,7 +567,7 @@ function textTags({ tags = {}, description }: StartRunOptions): Record<string, s
 }
 
 /** The experiment that a new run goes to: the one set, the one that the environment names, or the default one. */
-async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
+export async function experimentOfNewRuns(client: MlflowClient): Promise<string> {
   const active = activeExperimentId();
   if (active !== undefined) return active;
   const name = readEnv("MLFLOW_EXPERIMENT_NAME");

@@ -5,9 +5,11 @@
  */
 import { fileURLToPath } from "node:url";
 import type { Image } from "./entities.ts";
+import type { ImageFormat } from "./image/encode.ts";
 import type { Interpolation } from "./image/resize.ts";
 
 export type { Image } from "./entities.ts";
+export type { ImageFormat } from "./image/encode.ts";
 export type { Interpolation } from "./image/resize.ts";
 
 /** How an image file is read: what `loadImage` and `imageDatasetFromDirectory` share. */
@@ -98,6 +100,52 @@ export async function loadImage(path: string | URL | Uint8Array, options: LoadIm
     const name = path instanceof Uint8Array ? "an image" : JSON.stringify(String(path));
     throw new Error(`Cannot read ${name}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** How an image is written. */
+export interface EncodeImageOptions {
+  /**
+   * How much of the picture a JPEG or WebP keeps, 0 to 100; a PNG keeps all.
+   *
+   * @default {90}
+   */
+  readonly quality?: number;
+}
+
+/**
+ * An image as the bytes of a file. A JPEG has no alpha: it is dropped, not blended.
+ *
+ * @param image values are rounded and held to 0 to 255; NaN is 0
+ * @throws RangeError where the image has not as many values as its size says
+ *
+ * @example
+ * ```ts ignore
+ * import { encodeImage, loadImage } from "@mlflow-deno/mlflow";
+ *
+ * const image = await loadImage("photo.jpg", { imageSize: [64, 64] });
+ * await Deno.writeFile("small.png", await encodeImage(image, "png"));
+ * ```
+ */
+export async function encodeImage(
+  image: Image,
+  format: ImageFormat,
+  options: EncodeImageOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { quality = 90 } = options;
+  const { width, height, channels, data } = image;
+  if (!(width > 0 && height > 0 && data.length === width * height * channels)) {
+    throw new RangeError(
+      `Cannot encode an image: ${width} x ${height} pixels of ${channels} values, and ${data.length} values were given`,
+    );
+  }
+  if (!["png", "jpeg", "webp"].includes(format)) {
+    throw new TypeError(`Cannot encode an image: format must be one of png, jpeg, webp: received "${format}"`);
+  }
+  if (!(quality >= 0 && quality <= 100)) {
+    throw new RangeError(`Cannot encode an image: quality must be 0 to 100: received ${quality}`);
+  }
+  const { encode } = await import("./image/encode.ts");
+  return await encode(image, format, quality);
 }
 
 /**

@@ -23,32 +23,67 @@ export {
   type TrainedModel,
   type TrainingCallback,
 } from "./callback.ts";
+export { clearActiveModel, getActiveModelId } from "./active_model.ts";
+export {
+  type ArtifactOptions,
+  downloadArtifacts,
+  type DownloadOptions,
+  listArtifacts,
+  loadDict,
+  loadImageArtifact,
+  loadText,
+} from "./artifacts.ts";
+export type { TransferOptions, TransferProgress } from "./artifacts/repository.ts";
 export * from "./client.ts";
+export {
+  type DatasetArray,
+  datasetFromImages,
+  datasetFromRows,
+  datasetFromTensors,
+  type DatasetOptions,
+  type DatasetValues,
+  type ImagesDatasetOptions,
+  type ImagesLike,
+  type LoggedInput,
+  type NestedNumbers,
+  type TensorDatasetOptions,
+} from "./dataset.ts";
 export { filter, type FilterValue } from "./filter.ts";
 export {
   activeRun,
   createExperiment,
   deleteExperiment,
+  deleteExperimentTag,
   deleteRun,
   deleteTag,
   endRun,
+  flush,
+  getArtifactUri,
   getExperiment,
   getExperimentByName,
   getMetricHistory,
   getParentRun,
   getRun,
   lastActiveRun,
+  loadTable,
   logArtifact,
   logArtifacts,
   logBatch,
+  logBytes,
   logDict,
   logEvaluation,
   logFigure,
+  logImage,
+  logInput,
+  logInputs,
   logMetric,
   logMetrics,
   logModel,
+  logOutputs,
   logParam,
   logParams,
+  logStream,
+  logTable,
   logText,
   restoreExperiment,
   restoreRun,
@@ -57,6 +92,7 @@ export {
   searchRuns,
   setExperiment,
   setExperimentTag,
+  setExperimentTags,
   setTag,
   setTags,
   startRun,
@@ -64,7 +100,28 @@ export {
   withRun,
 } from "./fluent.ts";
 export * from "./images.ts";
+export {
+  createExternalModel,
+  deleteLoggedModelTag,
+  finalizeLoggedModel,
+  getLoggedModel,
+  initializeLoggedModel,
+  lastLoggedModel,
+  logModelParams,
+  type NewModelOptions,
+  type SearchActiveLoggedModelsOptions,
+  searchLoggedModels,
+  setActiveModel,
+  setLoggedModelTags,
+} from "./logged_models.ts";
 export { loadModel, type ModelLoader } from "./models.ts";
 export * from "./plots.ts";
 export { type EndStatus, type EvaluationValue, Run } from "./run.ts";
-export { getTrackingUri, setTrackingUri } from "./tracking_uri.ts";
+export {
+  disableSystemMetricsLogging,
+  enableSystemMetricsLogging,
+  setSystemMetricsNodeId,
+  setSystemMetricsSamplesBeforeLogging,
+  setSystemMetricsSamplingInterval,
+} from "./system_metrics.ts";
+export { getTrackingUri, isTrackingUriSet, setTrackingUri } from "./tracking_uri.ts";

@@ -48,7 +48,7 @@ export interface LayersModelLike {
 /** What an MLmodel file says of a model besides its signature. */
 export interface ModelIdentity {
   readonly modelId: string;
-  readonly runId: string;
+  readonly runId: string | undefined;
   /** The root of the model's files. */
   readonly location: string;
 }
@@ -75,6 +75,23 @@ export async function layersModelFiles(model: LayersModelLike, identity: ModelId
     // It comes last: where it is, the rest is.
     [MLMODEL, new TextEncoder().encode(await describe(model, artifacts, identity, size))],
   ]);
+}
+
+/** The MLmodel file of a model whose own files are kept elsewhere. */
+export async function describeExternalModel({ modelId, runId, location }: ModelIdentity): Promise<string> {
+  const { writeYaml } = await import("./yaml.ts");
+  // MLflow's own stand-in: registries want some signature.
+  const anything = JSON.stringify([{ type: "boolean", required: true }]);
+  return writeYaml({
+    artifact_path: location,
+    flavors: {},
+    metadata: { "mlflow.model.isExternal": true },
+    model_id: modelId,
+    model_uuid: modelId,
+    ...(runId === undefined ? {} : { run_id: runId }),
+    signature: { inputs: anything, outputs: anything, params: null },
+    utc_time_created: utcTime(),
+  });
 }
 
 /** What `tf.loadLayersModel` loads from the files that {@linkcode layersModelFiles} has made. */
@@ -143,8 +160,13 @@ async function describe(
       outputs: tensorSpecs(model.outputs, model.outputNames),
       params: null,
     },
-    utc_time_created: new Date().toISOString().replace("T", " ").replace("Z", "000"),
+    utc_time_created: utcTime(),
   });
+}
+
+/** Now, as MLmodel files write it. */
+function utcTime(): string {
+  return new Date().toISOString().replace("T", " ").replace("Z", "000");
 }
 
 /** MLflow's tensor signature: a JSON text, with names only where there is more than one tensor. */

@@ -5,6 +5,8 @@ interface OpenRun {
   /** Whether its end has been asked for. */
   isEnding(): boolean;
   end(status: EndStatus): Promise<void>;
+  /** Waits for all that is still to be written. */
+  flush(): Promise<void>;
   /** Starts all that is still to be written, without waiting for one after the other. */
   hurry(): void;
 }
@@ -42,6 +44,11 @@ export function removeOpenRun(run: OpenRun): void {
   if (open.size === 0) {
     for (const { signal, handle } of handlers) listen(() => Deno.removeSignalListener(signal, handle));
   }
+}
+
+/** Waits until everything that was logged to any run has been written or has failed. */
+export async function flushOpenRuns(): Promise<void> {
+  await Promise.all([...open].map((run) => run.flush()));
 }
 
 function statusOfExit(): EndStatus {

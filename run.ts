@@ -1,9 +1,34 @@
-import type { Figure, FileInfo, LoggedModel, RunInfo, RunRecord, RunStatus } from "./entities.ts";
-import type { BatchInput, LogMetricOptions, LogModelOptions, MlflowClient } from "./client.ts";
+import { rememberLoggedModel } from "./active_model.ts";
+import { appendToUri } from "./artifacts/uri.ts";
+import {
+  type BatchInput,
+  type LogMetricOptions,
+  type LogModelOptions,
+  metricInput,
+  type MlflowClient,
+} from "./client.ts";
+import { datasetInput, type LoggedInput, type LogInputOptions } from "./dataset.ts";
+import type {
+  Dataset,
+  Figure,
+  FileInfo,
+  Image,
+  LoggedModel,
+  LoggedModelInput,
+  LoggedModelOutput,
+  RunInfo,
+  RunRecord,
+  RunStatus,
+} from "./entities.ts";
+import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
 import { kerasName } from "./keras_name.ts";
+import type { LoadImageOptions } from "./images.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { addOpenRun, removeOpenRun } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
+import { RunLinks } from "./run_links.ts";
+import { stopSystemMetrics } from "./system_metrics.ts";
+import { type TableData, takeTable, writeTable } from "./table.ts";
 import { WriteQueue } from "./write_queue.ts";
 
 /** The states in which a run can end. */
@@ -24,10 +49,12 @@ export class Run implements AsyncDisposable {
   /** The client of the run's store. */
   readonly client: MlflowClient;
   readonly #queue = new WriteQueue();
+  readonly #links: RunLinks;
   #ended = false;
   readonly #open = {
     isEnding: () => this.#ended,
     end: (status: EndStatus) => this.end(status),
+    flush: () => this.flush(),
     hurry: () => this.#queue.hurry(),
   };
 
@@ -40,6 +67,7 @@ export class Run implements AsyncDisposable {
   constructor(client: MlflowClient, record: RunRecord) {
     this.client = client;
     this.info = record.info;
+    this.#links = new RunLinks(client, record);
     addOpenRun(this.#open);
   }
 
@@ -53,16 +81,32 @@ export class Run implements AsyncDisposable {
     return this.#ended;
   }
 
-  /** Logs one value of a metric. NaN and the infinities are kept. */
+  /**
+   * Logs one value of a metric. NaN and the infinities are kept.
+   *
+   * As in Python, a model or dataset that it was measured with counts as used by the run, and without `modelId` it is also
+   * a value of the model that the run has put out at the same step.
+   */
   async logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
-    const stamped = { timestamp: Date.now(), ...options };
-    await this.#write(() => this.client.logMetric(this.runId, key, value, stamped));
+    await this.logMetrics({ [key]: value }, options);
   }
 
   /** Logs the values of several metrics at one step and time: all of them or none. */
   async logMetrics(metrics: Readonly<Record<string, number>>, options: LogMetricOptions = {}): Promise<void> {
     const stamped = { timestamp: Date.now(), ...options };
-    await this.logBatch({ metrics: Object.entries(metrics).map(([key, value]) => ({ ...stamped, key, value })) });
+    await this.#write(() => {
+      const missing = this.#links.missing(options);
+      const write = async () => {
+        const modelId = options.modelId ?? this.#links.modelOf(options.step ?? 0);
+        const one = modelId === undefined ? stamped : { ...stamped, modelId };
+        const entries = Object.entries(metrics);
+        if (entries.length === 1) await this.client.logMetric(this.runId, ...entries[0], one);
+        else {await this.client.logBatch(this.runId, {
+            metrics: entries.map(([key, value]) => metricInput(key, value, one)),
+          });}
+      };
+      return missing === undefined ? write() : this.#links.logInputs(missing).then(write);
+    });
   }
 
   /** Logs a param, which keeps its first value. It is written as Python would write it: `True`, `None`, `1e-05`. */
@@ -140,6 +184,11 @@ export class Run implements AsyncDisposable {
     await this.#write(() => this.client.logBytes(this.runId, content, artifactFile));
   }
 
+  /** Writes what a stream gives to a file among the run's artifacts, in pieces. */
+  async logStream(stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
+    await this.logBytes(stream, artifactFile);
+  }
+
   /** Writes a value to a file among the run's artifacts: as YAML where it ends in `.yaml` or `.yml`, else as JSON. */
   async logDict(dictionary: unknown, artifactFile: string): Promise<void> {
     await this.#write(() => this.client.logDict(this.runId, dictionary, artifactFile));
@@ -150,15 +199,97 @@ export class Run implements AsyncDisposable {
     await this.#write(() => this.client.logFigure(this.runId, figure, artifactFile));
   }
 
+  /**
+   * Logs an image: to a file among the run's artifacts, or by `key` and `step`, which gives MLflow's UI a slider over the
+   * steps. Its values are taken at once, so that a tensor can be disposed without waiting.
+   *
+   * ```ts ignore
+   * await run.logImage(image, "examples/first.png");
+   * await run.logImage(prediction, { key: "predictions", step: epoch });
+   * ```
+   */
+  async logImage(image: ImageSource, target: string | LogImageOptions): Promise<void> {
+    const options = { ...imageOptions(target) };
+    const stamped = options.key === undefined ? options : { timestamp: Date.now(), ...options };
+    const taken = takeImage(image, options);
+    await this.#write(() => writeImage(this.client, this.runId, taken, stamped));
+  }
+
+  /**
+   * Writes a table to a `.json` file among the run's artifacts, behind the rows that are there: one record a row, or one
+   * list a column. MLflow's UI shows it, and `mlflow.load_table` reads it.
+   *
+   * ```ts ignore
+   * await run.logTable([{ image, label: "rose", predicted: "tulip" }], "mistakes.json");
+   * ```
+   */
+  async logTable(data: TableData, artifactFile: string): Promise<void> {
+    const table = takeTable(data);
+    await this.#write(() => writeTable(this.client, this.runId, table, artifactFile));
+  }
+
+  /** Records that the run uses a dataset: see `datasetFromTensors`, `datasetFromRows` and `datasetFromImages`. */
+  async logInput(dataset: Dataset, options: LogInputOptions = {}): Promise<void> {
+    await this.logInputs([{ ...options, dataset }]);
+  }
+
+  /** Records that the run uses datasets and models. The same use is kept once. */
+  async logInputs(datasets: readonly LoggedInput[], models: readonly LoggedModelInput[] = []): Promise<void> {
+    const inputs = { datasets: datasets.map(datasetInput), models };
+    await this.#write(() => this.#links.logInputs(inputs));
+  }
+
+  /** Records that the run has put out models. */
+  async logOutputs(models: readonly LoggedModelOutput[]): Promise<void> {
+    await this.#write(async () => {
+      await this.client.logOutputs(this.runId, models);
+      this.#links.addOutputs(models);
+    });
+  }
+
   /** Logs a tfjs layers model as an output of the run, with the run's params and metrics so far. */
   async logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-    return await this.#write(() => this.client.logModel(this.runId, model, options));
+    return await this.#write(async () => {
+      const logged = await this.client.logModel(this.runId, model, options);
+      this.#links.addOutputs([{ modelId: logged.modelId, step: options.step ?? 0 }]);
+      rememberLoggedModel(logged.modelId);
+      return logged;
+    });
+  }
+
+  /** Where the run's artifacts are, or one of them: a path or a URI. */
+  getArtifactUri(path = ""): string {
+    return path === "" ? this.info.artifactUri : appendToUri(this.info.artifactUri, path);
   }
 
   /** The files and folders in a folder of the run's artifacts. */
   async listArtifacts(path?: string): Promise<FileInfo[]> {
     await this.flush();
     return await this.client.listArtifacts(this.runId, path);
+  }
+
+  /** Copies a file or folder of the run's artifacts to a local folder and gives the path it has there. */
+  async downloadArtifacts(path: string, localDirectory?: string): Promise<string> {
+    await this.flush();
+    return await this.client.downloadArtifacts(this.runId, path, localDirectory);
+  }
+
+  /** A text file among the run's artifacts, read as UTF-8. */
+  async loadText(path: string): Promise<string> {
+    await this.flush();
+    return await this.client.loadText(this.runId, path);
+  }
+
+  /** A JSON file among the run's artifacts, or a YAML one, which ends in `.yaml` or `.yml`. */
+  async loadDict(path: string): Promise<unknown> {
+    await this.flush();
+    return await this.client.loadDict(this.runId, path);
+  }
+
+  /** An image among the run's artifacts. */
+  async loadImage(path: string, options: LoadImageOptions = {}): Promise<Image> {
+    await this.flush();
+    return await this.client.loadImage(this.runId, path, options);
   }
 
   /** The run as its store holds it now, with everything that was logged before this call. */
@@ -176,6 +307,7 @@ export class Run implements AsyncDisposable {
   async end(status: EndStatus = "FINISHED"): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    stopSystemMetrics(this);
     const endTime = Date.now();
     try {
       await this.#write(() => this.client.setTerminated(this.runId, { status, endTime }));

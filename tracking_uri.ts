@@ -17,6 +17,11 @@ export function getTrackingUri(): string {
   return current ?? readEnv("MLFLOW_TRACKING_URI") ?? defaultTrackingUri();
 }
 
+/** Whether a tracking URI is set, by `setTrackingUri` or the environment variable `MLFLOW_TRACKING_URI`. */
+export function isTrackingUriSet(): boolean {
+  return (current ?? readEnv("MLFLOW_TRACKING_URI")) !== undefined;
+}
+
 /**
  * Says where runs are tracked from now on, in this program and in those that it starts.
  *

@@ -313,7 +313,9 @@ function checkUnique(keys: readonly string[]): void {
 }
 
 function invalidValue(path: string, value: unknown, message?: string): MlflowError {
-  const shown = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  // Python's json escapes all that is not ASCII.
+  const shown = (typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value))
+    .replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return invalid(
     `Invalid value ${shown} for parameter '${path}' supplied${message === undefined ? "." : `: ${message}`}`,
   );

@@ -46,7 +46,7 @@ export interface StoreSearch {
 export interface LoggedModelOrder {
   /** What to order by: an attribute such as `"creation_timestamp"`, or `"metrics.accuracy"`. */
   readonly fieldName: string;
-  /** @default {true} */
+  /** Whether the smallest comes first. @default {true} */
   readonly ascending?: boolean;
   /** Of a metric, only values measured on the dataset of this name. */
   readonly datasetName?: string;

@@ -1,0 +1,294 @@
+/**
+ * The cases of `testdata/replay`, told to MLflow's Python and to us: through either's client to one real server, and to
+ * either's SQLite store on a file of its own. What comes back is compared field by field; where we differ from MLflow
+ * stands in `ALLOWED`, each with its reason.
+ */
+import { assertEquals } from "@std/assert";
+import { RestStore } from "../../stores/rest_store.ts";
+import { SqliteStore } from "../../stores/sqlite_store.ts";
+import { mlflowTest } from "../support/mlflow.ts";
+import { readCases } from "./replay_cases.ts";
+import { type Case, type Outcome, replay } from "./replay_ours.ts";
+import { REPLAY } from "./replay_python.ts";
+
+/** A kind of difference that stays. A difference is of the kind if all that is given here fits it. */
+interface Allowed {
+  readonly name: string;
+  readonly reason: string;
+  readonly store?: "rest" | "sqlite";
+  /** The operations. */
+  readonly op?: RegExp;
+  /** The path of the field in the outcome, as `error.message` or `result.info.endTime`. */
+  readonly at: RegExp;
+  /** Our value, as JSON. */
+  readonly ours?: RegExp;
+  /** MLflow's value, as JSON. */
+  readonly theirs?: RegExp;
+}
+
+interface Difference {
+  readonly store: "rest" | "sqlite";
+  readonly test: Case;
+  readonly index: number;
+  readonly op: string;
+  readonly at: string;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+const ALLOWED: readonly Allowed[] = [
+  {
+    name: "infinities come back as infinities",
+    reason: "MLflow keeps them as the largest double and gives that back; ours are what was logged",
+    at: /value$|data\.metrics/,
+    ours: /^"-?Infinity"$/,
+    theirs: /^-?1\.7976931348623157e\+308$/,
+  },
+  {
+    name: "a name in use is told without SQL",
+    reason: "MLflow adds its database's error to the sentence",
+    store: "sqlite",
+    op: /^createExperiment$/,
+    at: /^error\.message$/,
+    ours: /already exists\."$/,
+    theirs: /already exists\. Error: \(sqlite3\.IntegrityError\)/,
+  },
+  {
+    name: "a rename to a name in use says so",
+    reason: "MLflow gives its database's error, BAD_REQUEST",
+    store: "sqlite",
+    op: /^renameExperiment$/,
+    at: /^error/,
+    ours: /already exists|RESOURCE_ALREADY_EXISTS/,
+    theirs: /IntegrityError|BAD_REQUEST/,
+  },
+  {
+    name: "what the server asks for by name is refused before it is sent",
+    reason: "we check as MLflow's store does; the server's check of the request comes before that of its store",
+    store: "rest",
+    at: /^error\.message$/,
+    ours: /Invalid experiment name|Invalid value/,
+    theirs: /^"Missing value for required parameter/,
+  },
+  {
+    name: "an answer 500 is told with its code",
+    reason: "Python's client asks again and then tells of the connection, not of the answer",
+    store: "rest",
+    at: /^error/,
+    theirs: /INTERNAL_ERROR|Max retries exceeded/,
+  },
+  {
+    name: "no lesson on params",
+    reason: "Python's client adds a text with examples in Python",
+    store: "rest",
+    at: /^error\.message$/,
+    theirs: /The cause of this error is typically due to repeated calls/,
+  },
+  {
+    name: "an empty batch is checked",
+    reason: "Python's client sends nothing and so does not see that the run is gone",
+    store: "rest",
+    op: /^logBatch$/,
+    at: /^outcome$/,
+    ours: /"error"/,
+    theirs: /^\{"result":null\}$/,
+  },
+  {
+    name: "whole numbers are told without a point",
+    reason: "JavaScript has one kind of number: 1.0 is 1",
+    at: /^error\.message$/,
+    ours: /\(value=-?\d+\)/,
+    theirs: /\(value=-?\d+\.0\)/,
+  },
+  {
+    name: "fractions of times and steps are refused everywhere",
+    reason: "Python's client cannot write them, MLflow's store takes them: a TypeError there and a wrong row here",
+    op: /^logMetric$/,
+    at: /^(error|outcome)/,
+    ours: /INVALID_PARAMETER_VALUE|valid long|nonnegative long/,
+    theirs: /TypeError|cannot be interpreted as an integer|\{"result":null\}/,
+  },
+  {
+    name: "values that are no numbers are refused by MLflow's sentence",
+    reason: "Python's client fails as it writes the request",
+    store: "rest",
+    op: /^logMetric$/,
+    at: /^error/,
+    ours: /INVALID_PARAMETER_VALUE|valid double/,
+    theirs: /TypeError|must be real number/,
+  },
+  {
+    name: "a deleted logged model is not finalized",
+    reason: "MLflow's store changes and gives a model that it says it does not find",
+    store: "sqlite",
+    op: /^finalizeLoggedModel$/,
+    at: /^outcome$/,
+    ours: /RESOURCE_DOES_NOT_EXIST/,
+  },
+];
+
+const CASES = readCases();
+
+Deno.test("the replay has at least 300 cases, each with a name of its own", () => {
+  const names = CASES.map(({ subject, name }) => `${subject}: ${name}`);
+  assertEquals(names.filter((name, i) => names.indexOf(name) < i), []);
+  if (names.length < 60) throw new Error(`There are ${names.length} cases`);
+});
+
+mlflowTest("RestStore and SqliteStore answer as MLflow's own", async (mlflow, t) => {
+  const file = (name: string) => `sqlite:///${mlflow.dir}/${name}.db`;
+  // Python asks seven times, for minutes, where a server says that something broke in it.
+  await using python = mlflow.interpreter({ env: { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" }, timeout: 90_000 });
+  const imported = python.run(REPLAY);
+  await using server = await mlflow.ui({
+    command: "server",
+    backendStoreUri: file("server"),
+    env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
+  });
+  await imported;
+  await using rest = await RestStore.open(server.url);
+  await using sqlite = await SqliteStore.open(file("ours"));
+  await python.run(`for uri in args: first_id(uri)`, [file("server"), file("ours")]);
+  const began = Date.now();
+
+  const theirs = python.run<{ rest: Outcome[]; sqlite: Outcome[] }>(
+    `
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor() as pool:
+        rest = pool.submit(replay_rest, args["url"], args["cases"])
+        sql = pool.submit(replay_sql, args["uri"], args["root"], args["cases"])
+        result = {"rest": rest.result(), "sqlite": sql.result()}
+    `,
+    {
+      url: server.url,
+      uri: file("theirs"),
+      root: `${mlflow.dir}/mlruns`,
+      cases: CASES.map(({ steps }, i) => ({ steps, prefix: prefixOf(i, "p") })),
+    },
+  );
+  const ours: Record<"rest" | "sqlite", Outcome[]> = { rest: [], sqlite: [] };
+  const warn = console.warn;
+  // Values that are cut are many here.
+  console.warn = () => {};
+  try {
+    const tell = async (name: "rest" | "sqlite", store: RestStore | SqliteStore) => {
+      for (const [i, { steps }] of CASES.entries()) ours[name].push(await replay(store, steps, prefixOf(i, "d")));
+    };
+    await Promise.all([tell("rest", rest), tell("sqlite", sqlite), theirs]);
+  } finally {
+    console.warn = warn;
+  }
+  const { rest: pythonRest, sqlite: pythonSqlite } = await theirs;
+  const all = { rest: pythonRest, sqlite: pythonSqlite };
+
+  const differences: Difference[] = [];
+  const unexpected: string[] = [];
+  for (const [i, test] of CASES.entries()) {
+    for (const store of ["rest", "sqlite"] as const) {
+      const [a, b] = [ours[store][i], all[store][i]].map((outcome) => plain(outcome, began, mlflow.dir));
+      for (const [index, { op }] of test.steps.entries()) {
+        for (const [at, left, right] of compareOutcomes(a[index], b[index])) {
+          differences.push({ store, test, index, op, at, ours: left, theirs: right });
+        }
+      }
+    }
+    for (const [index, { op, refused }] of test.steps.entries()) {
+      const refusals = [all.rest, all.sqlite].filter((outcomes) => "error" in outcomes[i].steps[index]);
+      if (refused ? refusals.length > 0 : refusals.length < 2) continue;
+      const { error } = all.rest[i].steps[index] as { error?: unknown };
+      const told = refused ? "is not refused" : `is refused: ${JSON.stringify(error)}`;
+      unexpected.push(`${test.subject}, ${test.name}: step ${index} (${op}) ${told}`);
+    }
+  }
+  await t.step("MLflow takes and refuses what the cases say", () => assertEquals(unexpected, []));
+  await t.step("what differs is allowed", () => {
+    const rest = differences.filter((difference) => !ALLOWED.some((allowed) => fits(difference, allowed)));
+    assertEquals(rest.map(describe), []);
+  });
+  await t.step("what is allowed differs", () => {
+    const unused = ALLOWED.filter((allowed) => !differences.some((difference) => fits(difference, allowed)));
+    assertEquals(unused.map(({ name }) => name), []);
+  });
+});
+
+function fits({ store, op, at, ours, theirs }: Difference, allowed: Allowed): boolean {
+  return (allowed.store ?? store) === store && (allowed.op?.test(op) ?? true) && allowed.at.test(at) &&
+    (allowed.ours?.test(ours) ?? true) && (allowed.theirs?.test(theirs) ?? true);
+}
+
+function describe({ store, test, index, op, at, ours, theirs }: Difference): string {
+  return `${store}: ${test.subject}, ${test.name}: step ${index} (${op}) ${at}: ours ${ours}, MLflow's ${theirs}`;
+}
+
+/** A text no case has but the one told by one side, of the same length for all. */
+function prefixOf(index: number, side: "d" | "p"): string {
+  return `replay${String(index).padStart(4, "0")}${side}`;
+}
+
+/** As `compare`; where only one of them refuses, that is the difference. */
+function compareOutcomes(ours: unknown, theirs: unknown): ReturnType<typeof compare> {
+  const differs = isObject(ours) && isObject(theirs) && ("error" in ours) !== ("error" in theirs);
+  return differs ? [["outcome", show(ours), show(theirs)]] : compare(ours, theirs);
+}
+
+/** The fields in which two outcomes differ, with both values. */
+function compare(ours: unknown, theirs: unknown, at = ""): [at: string, ours: string, theirs: string][] {
+  if (Object.is(ours, theirs) || (ours ?? null) === (theirs ?? null)) return [];
+  if (Array.isArray(ours) && Array.isArray(theirs) && ours.length === theirs.length) {
+    return ours.flatMap((item, i) => compare(item, theirs[i], `${at}[${i}]`));
+  }
+  if (isObject(ours) && isObject(theirs)) {
+    const keys = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
+    return [...keys].flatMap((key) => compare(ours[key], theirs[key], at === "" ? key : `${at}.${key}`));
+  }
+  return [[at, show(ours), show(theirs)]];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value, (_, item) => typeof item === "number" && !Number.isFinite(item) ? String(item) : item) ??
+    "undefined";
+}
+
+/** An outcome without what is another one each time: ids, times and random names. */
+function plain({ steps, names }: Outcome, began: number, dir: string): unknown[] {
+  const known = Object.entries(names).filter(([, value]) => value);
+  const text = (value: string, key: string): unknown => {
+    if (key === "nextPageToken") return walk(readToken(value), "");
+    for (const [name, id] of known) value = value.replaceAll(id, `$${name}`);
+    value = value.replaceAll(dir, "$dir").replaceAll(Deno.cwd(), "$dir")
+      .replace(/(\bm-)?\b[0-9a-f]{32}\b/g, (_, model) => `<${model ?? ""}id>`)
+      .replace(/\b\d{13}\b/g, (digits) => String(walk(Number(digits), "")));
+    return /^(runName|name|mlflow\.runName)$/.test(key) ? value.replace(/^[a-z]+-[a-z]+-\d+$/, "<name>") : value;
+  };
+  const walk = (value: unknown, key: string): unknown => {
+    if (typeof value === "string") return text(value, key);
+    if (typeof value === "number") return value >= began - 1000 && value <= Date.now() + 1000 ? "<now>" : value;
+    if (Array.isArray(value)) {
+      const items = value.map((item) => walk(item, key));
+      return UNORDERED.has(key) ? items.toSorted((a, b) => show(a) < show(b) ? -1 : 1) : items;
+    }
+    if (!isObject(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [text(name, ""), walk(item, name)]));
+  };
+  return steps.map((outcome) => {
+    // Lists of datasets come in the order of random ids.
+    const datasets = "result" in outcome && Array.isArray(outcome.result) && outcome.result[0]?.digest !== undefined;
+    return datasets ? { result: walk(outcome.result, "datasetInputs") } : walk(outcome, "");
+  });
+}
+
+/** Lists that MLflow gives in the order of random ids, or in none. */
+const UNORDERED = new Set(["datasetInputs", "modelInputs", "modelOutputs", "metrics"]);
+
+function readToken(token: string): unknown {
+  try {
+    const bytes = Uint8Array.from(atob(token), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return token;
+  }
+}
