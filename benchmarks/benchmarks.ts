@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import * as mlflow from "../mod.ts";
 import { cleanEnv } from "../tests/support/clean_env.ts";
 import { type Peer, peerEnv } from "./peer.ts";
+import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
 
 /** Rounds without end, each a list of samples in the benchmark's unit; `return()` undoes what was set up for them. */
 export type Rounds = AsyncGenerator<readonly number[], void, void>;
@@ -66,6 +67,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     ours: (folder) => coldStartNew(ourProgram, folder),
     peer: (peer) => coldStartNew(pythonProgram(peer), peer.folder),
   },
+  ...STORE_BENCHMARKS,
 ];
 
 async function* logMetric(folder: string): Rounds {

@@ -2,6 +2,9 @@
 
 `benchmarks.ts` holds our side and says what is measured; `peer.ts` loads this file and asks for the rounds.
 """
+import os
+import shutil
+import tempfile
 import time
 
 import mlflow
@@ -54,3 +57,56 @@ def start_end():
 
     while True:
         yield [milliseconds(run) for _ in range(5)]
+
+
+def search_runs(uri, filter_string):
+    client = MlflowClient(uri)
+    ids = [client.get_experiment_by_name("search").experiment_id]
+    order = ["metrics.m1 DESC"] if filter_string else []
+    while True:
+        yield [milliseconds(lambda: client.search_runs(ids, filter_string, max_results=1000, order_by=order)) for _ in range(5)]
+
+
+def rest_log_metric(url):
+    client = MlflowClient(url)
+    run_id = client.create_run("0").info.run_id
+    step = 0
+    while True:
+        samples = []
+        for step in range(step, step + 20):
+            samples.append(milliseconds(lambda: client.log_metric(run_id, "loss", 1 / (step + 1), step=step)))
+        step += 1
+        yield samples
+
+
+def files_of(count, size):
+    folder = f"files-{count}"
+    os.makedirs(folder, exist_ok=True)
+    for i in range(count):
+        with open(f"{folder}/{i:03}.bin", "wb") as file:
+            file.write(os.urandom(size))
+    return folder
+
+
+def upload(url, count, size):
+    client = MlflowClient(url)
+    local = files_of(count, size)
+    while True:
+        run_id = client.create_run("0").info.run_id
+        yield [milliseconds(lambda: client.log_artifacts(run_id, local, "files"))]
+
+
+def download(url, count, size):
+    # Without it each download draws bars.
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    mlflow.set_tracking_uri(url)
+    client = MlflowClient(url)
+    run_id = client.create_run("0").info.run_id
+    client.log_artifacts(run_id, files_of(count, size), "files")
+    try:
+        while True:
+            to = tempfile.mkdtemp(dir=".")
+            yield [milliseconds(lambda: client.download_artifacts(run_id, "files", to))]
+            shutil.rmtree(to)
+    finally:
+        mlflow.set_tracking_uri("sqlite:///mlflow.db")

@@ -41,8 +41,9 @@ export class Peer implements AsyncDisposable {
   }
 
   /** The rounds of a generator in `mlflow_bench.py`. */
-  async *rounds(name: string): Rounds {
-    await this.#interpreter.run("rounds = globals()[args]()", name);
+  async *rounds(name: string, args: unknown = []): Rounds {
+    const call = "rounds = globals()[args[0]](*(args[1] if isinstance(args[1], list) else [args[1]]))";
+    await this.#interpreter.run(call, [name, args]);
     try {
       while (true) yield await this.#interpreter.run<number[]>("result = next(rounds)");
     } finally {
