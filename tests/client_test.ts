@@ -100,6 +100,16 @@ Deno.test("MlflowClient searches page by page, as far as wanted", async () => {
   );
 });
 
+Deno.test("MlflowClient searches experiments by filter and order, and removes their tags", async () => {
+  const ids: string[] = [];
+  for (const name of ["search b", "search a"]) ids.push(await client.createExperiment(name, { tags: { kind: "s" } }));
+  const names = async (filter: string) =>
+    (await client.searchExperiments({ filter, orderBy: ["name ASC"] }).toArray()).map(({ name }) => name);
+  assertEquals(await names("tags.kind = 's'"), ["search a", "search b"]);
+  await client.deleteExperimentTag(ids[0], "kind");
+  assertEquals(await names("name LIKE 'search%' AND tags.kind = 's'"), ["search a"]);
+});
+
 Deno.test("MlflowClient says what could not be done, to what, and why", async () => {
   const runId = await newRun();
   const long = "k".repeat(251);
@@ -142,13 +152,12 @@ Deno.test("MlflowClient says what could not be done, to what, and why", async ()
     ],
     [
       () => client.readArtifact(runId, "none.txt"),
-      `Cannot read artifact "none.txt" of run "${runId}": No such artifact: 'none.txt' in ` +
-      `${(await client.getRun(runId)).info.artifactUri} (RESOURCE_DOES_NOT_EXIST)`,
+      `Cannot read artifact "none.txt" of run "${runId}": No such artifact: 'none.txt' (RESOURCE_DOES_NOT_EXIST)`,
     ],
     [
-      () => client.searchExperiments({ filter: "name = 'a'" }).toArray(),
-      "Cannot search experiments: filters and orders are not supported yet; give neither, and choose among the results " +
-      "(NOT_IMPLEMENTED)",
+      () => client.searchExperiments({ filter: "nothing = 'a'" }).toArray(),
+      "Cannot search experiments: Invalid attribute key 'nothing' specified. Valid keys are '{'creation_time', " +
+      "'experiment_id', 'last_update_time', 'name'}' (INVALID_PARAMETER_VALUE)",
     ],
   ];
   for (const [work, wanted] of cases) assertEquals(await message(work), wanted);
