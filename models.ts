@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { openRepository } from "./artifacts/open_repository.ts";
-import type { ArtifactRepository } from "./artifacts/repository.ts";
-import { hasScheme } from "./artifacts/uri.ts";
-import { MlflowClient } from "./client.ts";
+import { inFolder } from "./artifacts/artifact_path.ts";
+import { openArtifacts } from "./artifacts/open_repository.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { layersModelArtifacts, MLMODEL, type ModelArtifactsLike, readable } from "./model_flavor.ts";
 
@@ -33,7 +31,7 @@ export interface ModelLoader {
  * ```
  *
  * @param tf your tfjs
- * @param uri `models:/m-…`, `runs:/<run id>/<model's name or path>`, or the path of the model's folder
+ * @param uri `models:/m-…`, `runs:/<run id>/<model's name or path>`, or the path or URI of the model's folder
  * @returns what your `tf.loadLayersModel` returns
  */
 export async function loadModel<TF extends ModelLoader>(
@@ -41,9 +39,10 @@ export async function loadModel<TF extends ModelLoader>(
   uri: string,
 ): Promise<Awaited<ReturnType<TF["loadLayersModel"]>>> {
   return await doing(`Cannot load model "${uri}"`, async () => {
-    const files = await modelRepository(uri);
+    const { repository, path } = await openArtifacts(uri);
+    const readFile = (name: string) => repository.read(inFolder(path, name));
     const { readYaml } = await import("./yaml.ts");
-    const text = new TextDecoder().decode(await files.read(MLMODEL));
+    const text = new TextDecoder().decode(await readFile(MLMODEL));
     const description = readable(MLMODEL, () => readYaml(text));
     const flavors = (description as { flavors?: Record<string, unknown> } | null)?.flavors ?? {};
     if (!("tensorflowjs" in flavors)) {
@@ -52,33 +51,7 @@ export async function loadModel<TF extends ModelLoader>(
         `the model has no flavor "tensorflowjs", found ${Object.keys(flavors).join(", ") || "none"}`,
       );
     }
-    const artifacts: ModelArtifactsLike = await layersModelArtifacts((path) => files.read(path));
+    const artifacts: ModelArtifactsLike = await layersModelArtifacts(readFile);
     return await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
   });
-}
-
-async function modelRepository(uri: string): Promise<ArtifactRepository> {
-  const client = new MlflowClient();
-  const modelId = /^models:\/+(m-[^/]+)$/.exec(uri)?.[1];
-  if (modelId !== undefined) return openRepository((await client.getLoggedModel(modelId)).artifactLocation);
-  const [, runId, path] = /^runs:\/+([^/]+)\/(.+)$/.exec(uri) ?? [];
-  if (runId !== undefined) return await runsModel(client, runId, path);
-  if (hasScheme(uri) && !uri.startsWith("file:")) {
-    throw new MlflowError(
-      "INVALID_PARAMETER_VALUE",
-      "a model's URI reads models:/m-…, runs:/<run id>/<path> or is the path of a folder; registered models are not " +
-        "supported yet",
-    );
-  }
-  return openRepository(uri);
-}
-
-/** The last model of this name that the run has put out, or else a folder of the run's own artifacts. */
-async function runsModel(client: MlflowClient, runId: string, path: string): Promise<ArtifactRepository> {
-  const { info, outputs } = await client.getRun(runId);
-  const models = await Promise.all(outputs.modelOutputs.map(({ modelId }) => client.getLoggedModel(modelId)));
-  const named = models.filter(({ name }) => name === path).sort((a, b) => a.creationTimestamp - b.creationTimestamp).at(
-    -1,
-  );
-  return openRepository(named?.artifactLocation ?? `${info.artifactUri}/${path}`);
 }

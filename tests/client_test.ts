@@ -100,6 +100,16 @@ Deno.test("MlflowClient searches page by page, as far as wanted", async () => {
   );
 });
 
+Deno.test("MlflowClient searches experiments by filter and order, and removes their tags", async () => {
+  const ids: string[] = [];
+  for (const name of ["search b", "search a"]) ids.push(await client.createExperiment(name, { tags: { kind: "s" } }));
+  const names = async (filter: string) =>
+    (await client.searchExperiments({ filter, orderBy: ["name ASC"] }).toArray()).map(({ name }) => name);
+  assertEquals(await names("tags.kind = 's'"), ["search a", "search b"]);
+  await client.deleteExperimentTag(ids[0], "kind");
+  assertEquals(await names("name LIKE 'search%' AND tags.kind = 's'"), ["search a"]);
+});
+
 Deno.test("MlflowClient says what could not be done, to what, and why", async () => {
   const runId = await newRun();
   const long = "k".repeat(251);
@@ -123,7 +133,7 @@ Deno.test("MlflowClient says what could not be done, to what, and why", async ()
     ],
     [
       () => client.logBatch(runId, { metrics: [{ key: "a", value: 1 }, { key: "../b", value: 1 }] }),
-      `Cannot log metrics "a" and 1 more to run "${runId}": Invalid value "../b" for parameter 'metrics[1].name' ` +
+      `Cannot log 2 metrics, 0 params and 0 tags to run "${runId}": Invalid value "../b" for parameter 'metrics[1].name' ` +
       "supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. " +
       "This name would resolve to '../b' (INVALID_PARAMETER_VALUE)",
     ],
@@ -145,8 +155,8 @@ Deno.test("MlflowClient says what could not be done, to what, and why", async ()
       `Cannot read artifact "none.txt" of run "${runId}": No such artifact: 'none.txt' (RESOURCE_DOES_NOT_EXIST)`,
     ],
     [
-      () => client.searchExperiments({ filter: "title = 'a'" }).toArray(),
-      "Cannot search experiments: Invalid attribute key 'title' specified. Valid keys are '{'creation_time', " +
+      () => client.searchExperiments({ filter: "nothing = 'a'" }).toArray(),
+      "Cannot search experiments: Invalid attribute key 'nothing' specified. Valid keys are '{'creation_time', " +
       "'experiment_id', 'last_update_time', 'name'}' (INVALID_PARAMETER_VALUE)",
     ],
   ];

@@ -8,6 +8,9 @@
  * | charts of all runs | `/ID/runs?compareRunsMode=CHART` | `.js-plotly-plot` has the points in its `data` |
  * | run, overview | `/ID/runs/RUN` | `About this run`, `Metrics (n)`, `Parameters (n)`, last `Logged models (n)` |
  * | run, charts | `/ID/runs/RUN/model-metrics` | `.js-plotly-plot` has the points in its `data` |
+ * | run, images | `/ID/runs/RUN/model-metrics` | a chart has `[role=slider]` and an image with a `naturalWidth` |
+ * | run, system metrics | `/ID/runs/RUN/system-metrics` | as its charts |
+ * | run, a dataset | `/ID/runs/RUN` | the name and digest, clicked, open a panel: `Data details for` |
  * | run, artifacts | `/ID/runs/RUN/artifacts` | the tree has the folder's name; an image has a `naturalWidth` |
  * | logged models | `/ID/models` | the grid has the run's name in `source_run_id`, where its id stood first |
  * | logged model | `/ID/models/MODEL` | `About this logged model`, then the run's name |
@@ -107,6 +110,62 @@ export class MlflowPages implements AsyncDisposable {
   async runCharts(experimentId: string, runId: string, runName: string, metric: string): Promise<ChartLine[]> {
     await this.#goto(`/${experimentId}/runs/${runId}/model-metrics`);
     return await this.#lines(runName, metric);
+  }
+
+  /** A run's charts, when the one of the system metric `system/<metric>` is there. Returns all lines. */
+  async runSystemCharts(experimentId: string, runId: string, runName: string, metric: string): Promise<ChartLine[]> {
+    await this.#goto(`/${experimentId}/runs/${runId}/system-metrics`);
+    return await this.#lines(runName, `system/${metric}`);
+  }
+
+  /** The images that a run has logged by a key: the one shown, and the steps that the slider reaches. */
+  async runImages(
+    experimentId: string,
+    runId: string,
+    key: string,
+  ): Promise<{ readonly image: ShownImage; readonly steps: readonly [first: number, last: number] }> {
+    await this.#goto(`/${experimentId}/runs/${runId}/model-metrics`);
+    await this.page.waitForText(key);
+    const image = `[...document.images].find((image) => /compressed\\.webp/.test(decodeURIComponent(image.src)) && ` +
+      `image.naturalWidth > 0)`;
+    await this.page.waitFor(image);
+    const slider = `document.querySelector("[role=slider]")`;
+    await this.page.waitFor(slider);
+    const [width, height, first, last] = await this.page.evaluate<number[]>(
+      `[${image}.naturalWidth, ${image}.naturalHeight, ` +
+        `Number(${slider}.getAttribute("aria-valuemin")), Number(${slider}.getAttribute("aria-valuemax"))]`,
+    );
+    return { image: { width, height }, steps: [first, last] };
+  }
+
+  /** A run's overview with the panel of a dataset. Returns its text. */
+  async runDataset(experimentId: string, runId: string, name: string, digest: string): Promise<string> {
+    await this.#goto(`/${experimentId}/runs/${runId}`);
+    await this.page.click(`text=${name} (${digest})`);
+    await this.page.waitForText("Data details for");
+    await this.page.waitForText("Source type");
+    return await this.page.text();
+  }
+
+  /** A run's artifacts, opened at a table. Returns the text when it holds `text`, and the images in it. */
+  async runTable(
+    experimentId: string,
+    runId: string,
+    path: string,
+    text: string,
+  ): Promise<{ readonly text: string; readonly images: readonly ShownImage[] }> {
+    await this.#goto(`/${experimentId}/runs/${runId}/artifacts`);
+    await this.#openFile(path);
+    await this.page.waitForText("View as table");
+    await this.page.waitForText(text);
+    const images = `[...document.images].filter((image) => /^blob:|table_images/.test(decodeURIComponent(image.src)))`;
+    await this.page.waitFor(`${images}.length > 0 && ${images}.every((image) => image.naturalWidth > 0)`);
+    return {
+      text: await this.page.text(),
+      images: await this.page.evaluate(
+        `${images}.map(({ naturalWidth: width, naturalHeight: height }) => ({ width, height }))`,
+      ),
+    };
   }
 
   /** A run's artifacts, opened at an image such as "plots/loss.png". */
