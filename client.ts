@@ -326,7 +326,7 @@ export class MlflowClient {
       if (!(await stat(localDirectory)).isDirectory) {
         throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
       }
-      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath);
+      await (await this.#artifacts(runId)).upload(localDirectory, artifactPath);
     });
   }
 
@@ -411,7 +411,7 @@ export class MlflowClient {
       try {
         await store.logOutputs(runId, [{ modelId, step: step ?? 0 }]);
         await this.#linkMetrics(store, runId, Object.keys(data.metrics), modelId, step);
-        const repository = openRepository(location);
+        const repository = openRepository(location, { trackingUri: this.#uri });
         for (const [path, content] of await layersModelFiles(model, { modelId, runId, location })) {
           await repository.write(path, content);
         }
@@ -492,7 +492,7 @@ export class MlflowClient {
 
   async #artifacts(runId: string): Promise<ArtifactRepository> {
     const store = await openStore(this.#uri);
-    return openRepository((await store.getRun(runId)).info.artifactUri);
+    return openRepository((await store.getRun(runId)).info.artifactUri, { trackingUri: this.#uri });
   }
 
   /** With an open store the work starts before this returns. */
@@ -523,16 +523,6 @@ async function stat(path: string): Promise<Deno.FileInfo> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new MlflowError("RESOURCE_DOES_NOT_EXIST", "there is no such file or folder", { cause: error });
-  }
-}
-
-async function uploadFolder(artifacts: ArtifactRepository, local: string, path: string): Promise<void> {
-  for await (const entry of Deno.readDir(local)) {
-    const from = join(local, entry.name);
-    const to = posix.join(path, entry.name);
-    // An entry that is a link counts as what it leads to.
-    if ((await Deno.stat(from)).isDirectory) await uploadFolder(artifacts, from, to);
-    else await artifacts.upload(from, to);
   }
 }
 
