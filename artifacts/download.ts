@@ -3,8 +3,10 @@ import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { retryDelay } from "../stores/retry.ts";
 import { fromFolder } from "./artifact_path.ts";
+import { FileWriter } from "./file_writer.ts";
 import { replaceFile } from "./local_files.ts";
-import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";
+import { forEachFile, forEachParallel, PARALLEL_FILES } from "./parallel.ts";
+import { piecesOf } from "./pieces.ts";
 import { Progress } from "./progress.ts";
 import type { ByteRange, TransferOptions } from "./repository.ts";
 import { StallWatch } from "./stall.ts";
@@ -92,7 +94,7 @@ export async function download(
   }
   for (const folder of folders) await Deno.mkdir(folder, { recursive: true });
   const progress = new Progress(options, files.length, files.reduce((sum, { fileSize }) => sum + (fileSize ?? 0), 0));
-  await forEachParallel(files, PARALLEL_FILES, async (file) => {
+  await forEachFile(files, ({ fileSize }) => fileSize, async (file) => {
     await downloadFile(source, file, local(file), settings, progress);
   });
 }
@@ -153,7 +155,7 @@ async function fill(
   temporary: string,
   { start, end, size: listed, settings, progress }: Filling,
 ): Promise<void> {
-  let file: Deno.FsFile | undefined;
+  let file: FileWriter | undefined;
   let at = start;
   let furthest = start;
   let etag: string | undefined;
@@ -172,8 +174,7 @@ async function fill(
         if (incoming.start !== at) {
           progress.add(incoming.start - at);
           at = incoming.start;
-          await file?.truncate(at);
-          await file?.seek(at, Deno.SeekMode.Start);
+          await file?.restart(at);
         }
         etag = incoming.etag;
         const size = end ?? incoming.size ?? listed;
@@ -186,17 +187,19 @@ async function fill(
           return;
         }
         ownFault = true;
-        file ??= await openAt(temporary, at);
+        file ??= await FileWriter.open(temporary, at);
         ownFault = false;
-        for await (const chunk of pieces(incoming.body, watch)) {
+        for await (const chunk of piecesOf(incoming.body, watch)) {
           ownFault = true;
-          for (let from = 0; from < chunk.length;) from += await file.write(chunk.subarray(from));
+          await file.write(chunk);
           at += chunk.length;
           progress.add(chunk.length);
           ownFault = false;
           if (size !== undefined && at > size) break;
         }
         checkSize(path, at, size);
+        ownFault = true;
+        await file.flush();
         return;
       } catch (error) {
         progress.signal?.throwIfAborted();
@@ -214,35 +217,8 @@ async function fill(
       }
     }
   } finally {
-    file?.close();
-  }
-}
-
-async function openAt(path: string, at: number): Promise<Deno.FsFile> {
-  const file = await Deno.open(path, { write: true, create: true });
-  if (at > 0) await file.seek(at, Deno.SeekMode.Start);
-  return file;
-}
-
-/** The pieces of a body, until the watch ends it. */
-async function* pieces(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  watch: StallWatch,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  const stop = () => void reader.cancel(watch.signal.reason).catch(() => {});
-  watch.signal.addEventListener("abort", stop);
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      watch.signal.throwIfAborted();
-      if (done) return;
-      watch.moved();
-      yield value;
-    }
-  } finally {
-    watch.signal.removeEventListener("abort", stop);
-    await reader.cancel().catch(() => {});
+    await file?.flush().catch(() => {});
+    file?.[Symbol.dispose]();
   }
 }
 
@@ -254,7 +230,7 @@ async function collectSmall(
 ): Promise<Uint8Array<ArrayBuffer>> {
   let bytes = new Uint8Array(size);
   let length = 0;
-  for await (const chunk of pieces(body, watch)) {
+  for await (const chunk of piecesOf(body, watch)) {
     if (length + chunk.length > size) {
       length = size + 1;
       bytes = new Uint8Array(length);

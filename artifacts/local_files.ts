@@ -4,7 +4,7 @@ import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";
 import { inFolder } from "./artifact_path.ts";
 
 /** Bytes that a file is read in at a time. */
-const PIECE = 256 * 1024;
+const PIECE = 64 * 1024;
 
 /** A file of this machine that is to be sent. */
 export interface LocalFile {
@@ -92,23 +92,29 @@ export function readFileRange(
   let file: Deno.FsFile | undefined;
   let position = start;
   return new ReadableStream({
+    // Whoever reads it may bring a buffer, and so keep from filling the memory with new ones.
+    type: "bytes",
     async pull(controller) {
       try {
-        if (file === undefined) {
-          file = await Deno.open(localPath);
-          if (start > 0) await file.seek(start, Deno.SeekMode.Start);
-        }
+        const request = controller.byobRequest;
         if (position < end) {
-          const buffer = new Uint8Array(Math.min(PIECE, end - position));
+          file ??= await openAt(localPath, start);
+          const length = Math.min(request?.view?.byteLength ?? PIECE, end - position);
+          const buffer = request?.view === null || request?.view === undefined
+            ? new Uint8Array(length)
+            : new Uint8Array(request.view.buffer, request.view.byteOffset, length);
           const count = await file.read(buffer);
           if (count === null) throw shortened(localPath, position, end);
           position += count;
           onBytes(count);
-          controller.enqueue(buffer.subarray(0, count));
-        }
-        if (position >= end) {
+          if (request === null) controller.enqueue(buffer.subarray(0, count));
+          else request.respond(count);
+          if (position < end) return;
           file.close();
           controller.close();
+        } else {
+          controller.close();
+          request?.respond(0);
         }
       } catch (error) {
         file?.close();
@@ -118,7 +124,13 @@ export function readFileRange(
     cancel() {
       file?.close();
     },
-  }, { highWaterMark: 0 });
+  });
+}
+
+async function openAt(localPath: string, start: number): Promise<Deno.FsFile> {
+  const file = await Deno.open(localPath);
+  if (start > 0) await file.seek(start, Deno.SeekMode.Start);
+  return file;
 }
 
 /** Part of a file, in memory. It fails where the file has become shorter. */

@@ -3,8 +3,10 @@ import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder } from "./artifact_path.ts";
 import { notThere } from "./download.ts";
+import { FileWriter } from "./file_writer.ts";
 import { isUnfinished, localTree, readFileRange, replaceFile } from "./local_files.ts";
 import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";
+import { piecesOf } from "./pieces.ts";
 import { Progress } from "./progress.ts";
 import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } from "./repository.ts";
 import { upload } from "./upload.ts";
@@ -36,7 +38,7 @@ export class LocalRepository implements ArtifactRepository {
       await replaceFile(target, (temporary) => Deno.writeFile(temporary, content, { signal: options.signal }));
       progress.add(content.length);
     } else {
-      await replaceFile(target, (temporary) => Deno.writeFile(temporary, counted(content, progress)));
+      await replaceFile(target, (temporary) => writeStream(temporary, content, progress));
     }
     progress.fileDone();
   }
@@ -187,21 +189,18 @@ async function copy(from: string, to: string, size: number, progress: Progress):
       await Deno.copyFile(from, temporary);
       progress.add(size);
     } else {
-      const pieces = readFileRange(from, 0, size, (bytes) => progress.add(bytes));
-      await Deno.writeFile(temporary, pieces, { signal: progress.signal });
+      await writeStream(temporary, readFileRange(from, 0, size), progress);
     }
   });
 }
 
-function counted(content: ReadableStream<Uint8Array>, progress: Progress): ReadableStream<Uint8Array> {
-  return content.pipeThrough(
-    new TransformStream({
-      transform(chunk: Uint8Array, controller) {
-        progress.add(chunk.length);
-        controller.enqueue(chunk);
-      },
-    }),
-  );
+async function writeStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
+  using file = await FileWriter.open(path, 0);
+  for await (const piece of piecesOf(content, progress)) {
+    await file.write(piece);
+    progress.add(piece.length);
+  }
+  await file.flush();
 }
 
 /** A result, or undefined where there is no such file. */

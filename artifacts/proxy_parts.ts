@@ -2,16 +2,17 @@ import { MlflowError } from "../errors.ts";
 import type { HttpClient } from "../stores/http.ts";
 import { folderOf } from "./artifact_path.ts";
 import { type Incoming, incoming, type Wanted, wantedHeaders } from "./download.ts";
-import { type LocalFile, readPart } from "./local_files.ts";
+import type { LocalFile } from "./local_files.ts";
 import { forEachParallel } from "./parallel.ts";
 import type { Progress } from "./progress.ts";
+import { fileBody } from "./request_body.ts";
 import { Sender } from "./sender.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
 
 const SERVICE = "/api/2.0/mlflow-artifacts";
 const SERVER_INFO = "/api/3.0/mlflow/server-info";
-/** Parts of one file that are sent at a time; each is held in memory. */
-const PARALLEL_PARTS = 3;
+/** Parts of one file that are sent at a time. */
+const PARALLEL_PARTS = 4;
 
 interface Credential {
   readonly url: string;
@@ -67,11 +68,11 @@ export class ProxyParts {
       await forEachParallel(created.credentials as Credential[], PARALLEL_PARTS, async (credential) => {
         const start = (credential.part_number - 1) * chunk;
         const end = Math.min(size, start + chunk);
-        const response = await this.#sender.send(async () => ({
+        const response = await this.#sender.send((moved) => ({
           method: "PUT",
           url: credential.url,
           headers: credential.headers ?? {},
-          body: await readPart(localPath, start, end),
+          body: fileBody(localPath, start, end, moved),
         }), progress.signal);
         await response.body?.cancel();
         const { part_number, url } = credential;

@@ -13,10 +13,11 @@ import {
   type Wanted,
   wantedHeaders,
 } from "./download.ts";
-import { type LocalFile, readFileRange, readPart } from "./local_files.ts";
+import { type LocalFile, readPart } from "./local_files.ts";
 import { Progress } from "./progress.ts";
 import { ProxyParts } from "./proxy_parts.ts";
 import type { ArtifactRepository, ByteRange, TransferOptions } from "./repository.ts";
+import { fileBody, type SizedBody } from "./request_body.ts";
 import { StallWatch } from "./stall.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
 import { checkArrived, upload } from "./upload.ts";
@@ -139,8 +140,8 @@ export class ProxyRepository implements ArtifactRepository {
       await this.#put(this.#path(path), () => readPart(localPath, 0, size), progress);
       return progress.add(size);
     }
-    await this.#putStream(this.#path(path), (moved) => readFileRange(localPath, 0, size, moved), progress, true);
-    // A stream is sent without its length: that all of it was kept is asked for.
+    await this.#putStream(this.#path(path), (moved) => fileBody(localPath, 0, size, moved), progress, true);
+    // What servers between us lose of a big file would be found out too late.
     checkArrived(path, (await this.stat(path))?.fileSize, size);
   }
 
@@ -156,7 +157,7 @@ export class ProxyRepository implements ArtifactRepository {
   /** Sends a stream, which may take longer than an answer may, as long as it moves. */
   async #putStream(
     path: string,
-    open: (moved: (bytes: number) => void) => ReadableStream<Uint8Array>,
+    open: (moved: (bytes: number) => void) => SizedBody | ReadableStream<Uint8Array<ArrayBuffer>>,
     progress: Progress,
     repeatable: boolean,
   ): Promise<void> {
@@ -169,7 +170,7 @@ export class ProxyRepository implements ArtifactRepository {
         watch.moved();
         sent += bytes;
         progress.add(bytes);
-      }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+      });
     };
     const server = await this.#server();
     await server.json({
@@ -221,12 +222,15 @@ function readListing(reply: Readonly<Record<string, unknown>>, folder: string): 
   );
 }
 
-function counted(content: ReadableStream<Uint8Array>, moved: (bytes: number) => void): ReadableStream<Uint8Array> {
+function counted(
+  content: ReadableStream<Uint8Array>,
+  moved: (bytes: number) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   return content.pipeThrough(
     new TransformStream({
-      transform(chunk: Uint8Array, controller) {
+      transform(chunk: Uint8Array, controller: TransformStreamDefaultController<Uint8Array<ArrayBuffer>>) {
         moved(chunk.length);
-        controller.enqueue(chunk);
+        controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
       },
     }),
   );

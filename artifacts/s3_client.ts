@@ -1,6 +1,7 @@
 import { readBooleanEnv, readEnv } from "../env.ts";
 import { type ErrorCode, MlflowError } from "../errors.ts";
 import { type AwsCredentials, readAwsCredentials, readAwsRegion } from "./aws_credentials.ts";
+import { bytesBody, sha256, type SizedBody } from "./request_body.ts";
 import { element } from "./s3_xml.ts";
 import { Sender } from "./sender.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
@@ -12,8 +13,8 @@ export interface S3Request {
   readonly key?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Made anew for each time that the request is sent. */
-  readonly body?: () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+  /** Made anew for each time that it is read; to be told when some of it is sent. */
+  readonly body?: (moved?: () => void) => SizedBody;
   readonly signal?: AbortSignal;
 }
 
@@ -68,8 +69,8 @@ export class S3Client {
   async #sendTo(access: Access, { method, key, query = {}, headers = {}, body, signal }: S3Request): Promise<Response> {
     const { Signer, credentials, region, owner } = access;
     const url = `${this.#url(access)}${key === undefined ? "" : encodeKey(key)}${encodeQuery(query)}`;
-    return await this.#sender.send(async () => {
-      const content = await body?.();
+    const digest = await sha256(body?.() ?? bytesBody(new Uint8Array()));
+    return await this.#sender.send(async (moved) => {
       // What proxies on the way may change cannot be signed.
       const { "accept-encoding": encoding = "identity", ...signedHeaders } = headers;
       const signed = await new Signer({
@@ -82,11 +83,11 @@ export class S3Client {
           ...signedHeaders,
           ...owner === undefined ? {} : { "x-amz-expected-bucket-owner": owner },
           // S3 checks what arrives by it.
-          "x-amz-content-sha256": await sha256(content ?? new Uint8Array()),
+          "x-amz-content-sha256": digest,
         },
       }).sign();
       signed.headers.set("accept-encoding", encoding);
-      return { method, url: signed.url.href, headers: signed.headers, body: content };
+      return { method, url: signed.url.href, headers: signed.headers, body: body?.(moved) };
     }, signal);
   }
 
@@ -141,10 +142,8 @@ class WrongRegion extends MlflowError {
   }
 }
 
-function readRefusal(response: Response, text: string): MlflowError {
-  const { status, headers } = response;
+function readRefusal({ status, headers }: Response, text: string, url: string): MlflowError {
   const name = element(text, "Code");
-  const { origin, pathname } = new URL(response.url);
   const reason = element(text, "Message") ?? name ?? `S3 answered with status ${status}`;
   const region = headers.get("x-amz-bucket-region");
   // The 307 of a bucket that is new may also name no region.
@@ -159,11 +158,7 @@ function readRefusal(response: Response, text: string): MlflowError {
     : status >= 500
     ? "TEMPORARILY_UNAVAILABLE"
     : "INTERNAL_ERROR";
-  return new MlflowError(CODES[name ?? ""] ?? byStatus, reason, { status, url: `${origin}${pathname}` });
-}
-
-async function sha256(content: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", content)).toHex();
+  return new MlflowError(CODES[name ?? ""] ?? byStatus, reason, { status, url });
 }
 
 /** A key in a URL. The signer takes a plus for a space, and a server may want signs as they came. */

@@ -12,12 +12,12 @@ import {
   type Wanted,
   wantedHeaders,
 } from "./download.ts";
-import { type LocalFile, readPart } from "./local_files.ts";
+import type { LocalFile } from "./local_files.ts";
 import { mimeType } from "./mime_type.ts";
-import { MemoryBudget } from "./memory_budget.ts";
 import { forEachParallel } from "./parallel.ts";
 import { Progress } from "./progress.ts";
 import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } from "./repository.ts";
+import { bytesBody, fileBody, type SizedBody } from "./request_body.ts";
 import { S3Client } from "./s3_client.ts";
 import { readUploadHeaders } from "./s3_upload_args.ts";
 import { element, elements, escapeXml } from "./s3_xml.ts";
@@ -27,13 +27,13 @@ import { inParts, upload } from "./upload.ts";
 /** S3 takes no part but the last that is smaller, and no more parts than these. */
 const SMALLEST_PART = 5 * 1024 ** 2;
 const MOST_PARTS = 10_000;
-/** Parts that are sent at a time, and the room in memory for those of all files. */
+/** Parts of one file that are sent at a time. */
 const PARALLEL_PARTS = 4;
 /** Keys that one request can delete. */
 const MOST_DELETED = 1000;
 
-/** What gives the bytes of one request, anew for each time that it is sent. */
-type ReadBytes = () => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+/** What gives the body of a request, anew for each time that it is read. */
+type ReadBody = (moved?: () => void) => SizedBody;
 
 /** Artifacts in a bucket of S3, or of a server that speaks as S3 does: those of `s3:` URIs. */
 export class S3Repository implements ArtifactRepository {
@@ -41,7 +41,6 @@ export class S3Repository implements ArtifactRepository {
   readonly #root: string;
   readonly #settings: TransferSettings;
   readonly #partSize: number;
-  readonly #memory: MemoryBudget;
 
   /**
    * @param bucket the bucket's name
@@ -52,7 +51,6 @@ export class S3Repository implements ArtifactRepository {
     this.#root = root;
     this.#settings = settings;
     this.#partSize = Math.max(SMALLEST_PART, settings.uploadChunk);
-    this.#memory = new MemoryBudget(PARALLEL_PARTS * this.#partSize);
   }
 
   async write(
@@ -63,7 +61,7 @@ export class S3Repository implements ArtifactRepository {
     checkArtifactFile(path);
     const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
     const bytes = content as Uint8Array<ArrayBuffer>;
-    if (content instanceof Uint8Array) await this.#put(path, content.length, () => bytes, progress);
+    if (content instanceof Uint8Array) await this.#put(path, () => bytesBody(bytes), progress);
     else await this.#putStream(path, content, progress);
     progress.fileDone();
   }
@@ -164,13 +162,13 @@ export class S3Repository implements ArtifactRepository {
 
   async #send({ localPath, size }: LocalFile, path: string, progress: Progress): Promise<void> {
     const part = this.#partSizeFor(size);
-    if (size <= part) return await this.#put(path, size, () => readPart(localPath, 0, size), progress);
+    if (size <= part) return await this.#put(path, (moved) => fileBody(localPath, 0, size, moved), progress);
     await this.#inParts(path, progress, async (putPart) => {
       const numbers = Array.from({ length: Math.ceil(size / part) }, (_, i) => i + 1);
       await forEachParallel(numbers, PARALLEL_PARTS, async (number) => {
         const start = (number - 1) * part;
         const end = Math.min(size, start + part);
-        await putPart(number, end - start, () => readPart(localPath, start, end));
+        await putPart(number, (moved) => fileBody(localPath, start, end, moved));
       });
     });
   }
@@ -178,30 +176,26 @@ export class S3Repository implements ArtifactRepository {
   async #putStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
     const parts = inParts(content, this.#partSize);
     const first = (await parts.next()).value!;
-    if (first.length < this.#partSize) return await this.#put(path, first.length, () => first, progress);
+    if (first.length < this.#partSize) return await this.#put(path, () => bytesBody(first), progress);
     await this.#inParts(path, progress, async (putPart) => {
       let number = 0;
-      await putPart(++number, first.length, () => first);
-      for await (const part of parts) await putPart(++number, part.length, () => part);
+      await putPart(++number, () => bytesBody(first));
+      for await (const part of parts) await putPart(++number, () => bytesBody(part));
     });
   }
 
-  async #put(
-    path: string,
-    size: number,
-    body: ReadBytes,
-    progress: Progress,
-  ): Promise<void> {
-    const request = { method: "PUT", key: this.#key(path), headers: this.#uploadHeaders(path), body } as const;
-    await this.#memory.holding(size, () => this.#client.text({ ...request, signal: progress.signal }));
-    progress.add(size);
+  async #put(path: string, body: ReadBody, progress: Progress): Promise<void> {
+    const headers = this.#uploadHeaders(path);
+    const { signal } = progress;
+    await this.#client.text({ method: "PUT", key: this.#key(path), headers, body, signal });
+    progress.add(body().size);
   }
 
   /** Writes an object by its parts, or not at all. */
   async #inParts(
     path: string,
     progress: Progress,
-    send: (putPart: (number: number, size: number, body: ReadBytes) => Promise<void>) => Promise<void>,
+    send: (putPart: (number: number, body: ReadBody) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const key = this.#key(path);
     const { signal } = progress;
@@ -211,21 +205,24 @@ export class S3Repository implements ArtifactRepository {
     if (uploadId === undefined) throw new MlflowError("INTERNAL_ERROR", "S3 began no upload in parts");
     const etags: string[] = [];
     try {
-      await send(async (number, size, body) => {
+      await send(async (number, body) => {
         const query = { partNumber: String(number), uploadId };
-        const response = await this.#memory.holding(
-          size,
-          () => this.#client.send({ method: "PUT", key, query, body, signal }),
-        );
+        const response = await this.#client.send({ method: "PUT", key, query, body, signal });
         await response.body?.cancel();
         etags[number - 1] = response.headers.get("etag") ?? "";
-        progress.add(size);
+        progress.add(body().size);
       });
       const parts = etags.map((etag, i) =>
         `<Part><PartNumber>${i + 1}</PartNumber><ETag>${escapeXml(etag)}</ETag></Part>`
       );
       const xml = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
-      const done = await this.#client.text({ method: "POST", key, query: { uploadId }, body: () => utf8(xml), signal });
+      const done = await this.#client.text({
+        method: "POST",
+        key,
+        query: { uploadId },
+        body: () => bytesBody(utf8(xml)),
+        signal,
+      });
       // S3 begins to answer before it is done, and may then say with status 200 that it failed.
       if (element(done, "ETag") === undefined) {
         throw new MlflowError("INTERNAL_ERROR", element(done, "Message") ?? "S3 did not put the parts together");
@@ -242,7 +239,12 @@ export class S3Repository implements ArtifactRepository {
     const objects = batch.map((key) => `<Object><Key>${escapeXml(key)}</Key></Object>`);
     const body = utf8(`<Delete><Quiet>true</Quiet>${objects.join("")}</Delete>`);
     const headers = { "content-md5": createHash("md5").update(body).digest("base64") };
-    const reply = await this.#client.text({ method: "POST", query: { delete: "" }, headers, body: () => body });
+    const reply = await this.#client.text({
+      method: "POST",
+      query: { delete: "" },
+      headers,
+      body: () => bytesBody(body),
+    });
     const [error] = elements(reply, "Error");
     if (error === undefined) return;
     throw new MlflowError(

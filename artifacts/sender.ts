@@ -1,5 +1,6 @@
 import { MlflowError } from "../errors.ts";
 import { type FailedAttempt, retryDelay } from "../stores/retry.ts";
+import type { SizedBody } from "./request_body.ts";
 import { StallWatch } from "./stall.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
 
@@ -8,11 +9,11 @@ export interface ReadyRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>> | Headers;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: SizedBody;
 }
 
 /** What an answer that is no success means. */
-export type ReadRefusal = (response: Response, text: string) => MlflowError;
+export type ReadRefusal = (response: Response, text: string, url: string) => MlflowError;
 
 /**
  * Sends requests to stores of objects, none of which does harm if it is done twice. Credentials of a tracking server
@@ -30,26 +31,28 @@ export class Sender {
   /**
    * Sends a request, again where that may help, and gives the answer of a success, its body unread.
    *
-   * @param prepare makes the request anew for each time that it is sent
+   * @param prepare makes the request anew for each time that it is sent; to be told when some of its body is sent
    */
-  async send(prepare: () => ReadyRequest | Promise<ReadyRequest>, signal?: AbortSignal): Promise<Response> {
+  async send(
+    prepare: (moved: () => void) => ReadyRequest | Promise<ReadyRequest>,
+    signal?: AbortSignal,
+  ): Promise<Response> {
     for (let retries = 0;; retries++) {
-      const { url, ...init } = await prepare();
+      using watch = new StallWatch(this.#settings.timeout, signal);
+      const { url, ...init } = await prepare(() => watch.moved());
       let attempt: FailedAttempt = { status: undefined, retryAfter: null, unsent: false, final: false };
       let failure: MlflowError;
       try {
-        using watch = new StallWatch(this.#settings.timeout, signal);
         const response = await fetch(url, { ...init, signal: watch.signal });
         if (response.ok) return response;
         attempt = { ...attempt, status: response.status, retryAfter: response.headers.get("retry-after") };
-        failure = this.#refusal(response, await response.text());
+        failure = this.#refusal(response, await response.text(), withoutQuery(url));
       } catch (error) {
         signal?.throwIfAborted();
-        if (error instanceof Deno.errors.NotCapable) throw error;
-        const { origin, pathname } = new URL(url);
-        failure = new MlflowError("TEMPORARILY_UNAVAILABLE", `${origin} did not answer`, {
+        if (error instanceof Deno.errors.NotCapable || error instanceof MlflowError) throw error;
+        failure = new MlflowError("TEMPORARILY_UNAVAILABLE", `${new URL(url).origin} did not answer`, {
           method: init.method,
-          url: `${origin}${pathname}`,
+          url: withoutQuery(url),
           // The message of fetch's own error holds the whole address.
           cause: new Error(redact(error, url)),
         });
@@ -65,18 +68,18 @@ export class Sender {
   }
 }
 
-function redact(error: unknown, url: string): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(url, url.replace(/\?.*$/s, ""));
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }
 
-function readRefusal(response: Response, text: string): MlflowError {
-  const code = response.status === 404
-    ? "RESOURCE_DOES_NOT_EXIST"
-    : response.status === 403
-    ? "PERMISSION_DENIED"
-    : "INTERNAL_ERROR";
-  const { origin, pathname } = new URL(response.url);
-  const reason = `${origin} answered with status ${response.status}: ${text.replace(/\s+/g, " ").slice(0, 300)}`;
-  return new MlflowError(code, reason, { status: response.status, url: `${origin}${pathname}` });
+function redact(error: unknown, url: string): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(url, withoutQuery(url));
+}
+
+function readRefusal({ status }: Response, text: string, url: string): MlflowError {
+  const code = status === 404 ? "RESOURCE_DOES_NOT_EXIST" : status === 403 ? "PERMISSION_DENIED" : "INTERNAL_ERROR";
+  const reason = `${new URL(url).origin} answered with status ${status}: ${text.replace(/\s+/g, " ").slice(0, 300)}`;
+  return new MlflowError(code, reason, { status, url });
 }

@@ -1,7 +1,7 @@
 import { MlflowError } from "../errors.ts";
 import { checkArtifactFile, checkArtifactPath, inFolder } from "./artifact_path.ts";
 import { type LocalFile, localTree } from "./local_files.ts";
-import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";
+import { forEachFile } from "./parallel.ts";
 import { Progress } from "./progress.ts";
 import type { TransferOptions } from "./repository.ts";
 
@@ -21,18 +21,21 @@ export async function upload(
   const target = (file: LocalFile) => checkArtifactFile(file.path === "" ? path : inFolder(path, file.path));
   files.forEach(target);
   const progress = new Progress(options, files.length, files.reduce((sum, { size }) => sum + size, 0));
-  await forEachParallel(files, PARALLEL_FILES, async (file) => {
+  await forEachFile(files, ({ size }) => size, async (file) => {
     await sendFile(file, target(file), progress);
     progress.fileDone();
   });
 }
 
-/** The content of a write in pieces of one size, the last of which may be smaller and, for nothing at all, empty. */
+/**
+ * The content of a write in pieces of one size, the last of which may be smaller and, for nothing at all, empty. A piece
+ * holds only until the next one is asked for.
+ */
 export async function* inParts(
   content: ReadableStream<Uint8Array>,
   size: number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let part = new Uint8Array(size);
+  const part = new Uint8Array(size);
   let filled = 0;
   let any = false;
   for await (const chunk of content) {
@@ -40,7 +43,6 @@ export async function* inParts(
       if (filled === size) {
         yield part;
         any = true;
-        part = new Uint8Array(size);
         filled = 0;
       }
       const piece = chunk.subarray(from, from + size - filled);

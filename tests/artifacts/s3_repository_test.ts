@@ -50,6 +50,10 @@ gatedTest({
             repository: new S3Repository("bucket", `root ${count++}/+é%`, SETTINGS),
             [Symbol.asyncDispose]: () => Promise.resolve(),
           };
+        }, {
+          skip: {
+            "takes many writers of one file, and keeps what one of them wrote": "moto answers some of them with 500",
+          },
         });
         await t.step("keeps what boto3 reads, in parts where it is big", async () => {
           const repository = new S3Repository("bucket", "out", SETTINGS);
