@@ -5,6 +5,7 @@
  * `refused operation` is one that MLflow must refuse. Every case begins with an experiment `$e` named `$n`; a run `$r`
  * and a logged model `$m` are made where they are spoken of. Ids that are not given are theirs. `${x*250}` is a text of
  * 250 letters, `{$times: 3, of: {key: k#}}` a list whose `#` are 0, 1 and 2; a text that is `#` alone is the number.
+ * A case `in` another one of its file goes on where that one ended, and changes nothing of it.
  */
 import { load } from "@std/yaml";
 import { type Case, OPERATIONS, type Step } from "./replay_ours.ts";
@@ -17,12 +18,16 @@ export function readCases(): Case[] {
   return files.flatMap((file) => {
     const list = load(Deno.readTextFileSync(new URL(file, DATA))) as {
       name: string;
+      in?: string;
       steps: Record<string, unknown>[];
     }[];
-    return list.map(({ name, steps }) => {
+    return list.map(({ name, in: within, steps }) => {
       const subject = file.replace(".yaml", "");
       try {
-        return { subject, name, steps: withBeginning(steps.map(readStep)) };
+        const read = steps.map(readStep);
+        if (within === undefined) return { subject, name, within, steps: withBeginning(read) };
+        if (!list.some((other) => other.name === within && other.in === undefined)) throw new Error("it is in no case");
+        return { subject, name, within, steps: read };
       } catch (cause) {
         throw new Error(`Cannot read case "${name}" of ${file}: ${(cause as Error).message}`, { cause });
       }

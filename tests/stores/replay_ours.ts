@@ -20,6 +20,8 @@ export interface Case {
   readonly subject: string;
   /** What it is about. */
   readonly name: string;
+  /** The case whose ids it begins with; undefined: it makes its own. */
+  readonly within: string | undefined;
   /** What is done, in order. */
   readonly steps: readonly Step[];
 }
@@ -82,9 +84,13 @@ const SINGLE: Record<string, (store: TrackingStore, args: Arguments) => Promise<
 /** The names of all steps. */
 export const OPERATIONS: ReadonlySet<string> = new Set(Object.keys(SINGLE));
 
-/** Does the steps of a case; `$n` of their texts becomes the prefix. */
-export async function replay(store: TrackingStore, steps: readonly Step[], prefix: string): Promise<Outcome> {
-  const names: Record<string, string> = { n: prefix };
+/** Does the steps of a case; `$name` of their texts becomes the id of that name. */
+export async function replay(
+  store: TrackingStore,
+  steps: readonly Step[],
+  begin: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  const names: Record<string, string> = { ...begin };
   const outcomes: StepOutcome[] = [];
   for (const { op, args, save } of steps) {
     try {

@@ -63,7 +63,8 @@ def model(m):
         "sourceRunId": m.source_run_id or None, "params": dict(m.params), "tags": dict(m.tags), "metrics": metrics}
 
 def page(found, write):
-    return {"items": [write(x) for x in found], "nextPageToken": found.token or None}
+    token = found.token or None
+    return {"items": [write(x) for x in found], "nextPageToken": token.decode() if isinstance(token, bytes) else token}
 
 def make_metric(m):
     dataset = m.get("dataset") or {}
@@ -233,7 +234,7 @@ def step_of(replay, step, names):
 def replayed(replay, cases):
     outcomes = []
     for case in cases:
-        names = {"n": case["prefix"]}
+        names = {"n": case["prefix"]} if case["base"] < 0 else dict(outcomes[case["base"]]["names"])
         outcomes.append({"steps": [step_of(replay, step, names) for step in case["steps"]], "names": names})
     return outcomes
 

@@ -125,19 +125,89 @@ const ALLOWED: readonly Allowed[] = [
     at: /^outcome$/,
     ours: /RESOURCE_DOES_NOT_EXIST/,
   },
+  {
+    name: "sets are told in an order",
+    reason: "Python's sets come in another order with each process",
+    op: /^search/,
+    at: /^error\.message$/,
+    ours: /not one of '\{|Valid keys are '\{/,
+    theirs: /not one of '\{|Valid keys are '\{/,
+  },
+  {
+    name: "a filter that cannot be read is told by one parser",
+    reason: "MLflow has a parser for each kind of search, with sentences of their own; the code is the same",
+    store: "sqlite",
+    op: /^search/,
+    at: /^error\.message$/,
+    ours: /Invalid clause|Invalid compar|Expected a quoted|IS NULL|multiple expression|quoted string values/,
+  },
+  {
+    name: "a limit of a page is told with both its ends",
+    reason: "MLflow's client, server and store each have a sentence of their own",
+    op: /^search/,
+    at: /^error\.message$/,
+    ours: /positive integer of at most/,
+    theirs: /'max_results' supplied/,
+  },
+  {
+    name: "a broken page token is told with the token",
+    reason: "MLflow's store lets some errors of Python through",
+    store: "sqlite",
+    op: /^search/,
+    at: /^error/,
+    ours: /INVALID_PARAMETER_VALUE|Invalid page token/,
+    theirs: /Invalid page token|INTERNAL_ERROR|"Error"|ASCII characters|Incorrect padding/,
+  },
+  {
+    name: "the page token of another search is told in JSON",
+    reason: "MLflow prints Python's objects",
+    store: "sqlite",
+    op: /^searchLoggedModels$/,
+    at: /^error\.message$/,
+    ours: /in the page token does not match/,
+    theirs: /in the page token does not match/,
+  },
+  {
+    name: "bad attributes and numbers in searches for models are the caller's mistakes",
+    reason: "MLflow's store fails by errors of Python, INTERNAL_ERROR",
+    store: "sqlite",
+    op: /^searchLoggedModels$/,
+    at: /^error/,
+    theirs: /INTERNAL_ERROR|has no attribute|could not convert/,
+  },
+  {
+    name: "no experiments have no logged models",
+    reason: "Python's client leaves the empty list out, and the server misses it",
+    store: "rest",
+    op: /^searchLoggedModels$/,
+    at: /^outcome$/,
+    theirs: /Missing value for required parameter 'experiment_ids'/,
+  },
+  {
+    name: "a key is not empty",
+    reason: "MLflow's store looks for a metric of no name",
+    store: "sqlite",
+    op: /^searchRuns$/,
+    at: /^outcome$/,
+    ours: /Invalid clause\(s\) in filter string: 'metrics', '\.'/,
+  },
 ];
 
 const CASES = readCases();
+/** For each case the index of the one that it is in, or -1. */
+const BASES = CASES.map(({ subject, within }) =>
+  CASES.findIndex((base) => base.subject === subject && base.name === within)
+);
 
 Deno.test("the replay has at least 300 cases, each with a name of its own", () => {
   const names = CASES.map(({ subject, name }) => `${subject}: ${name}`);
   assertEquals(names.filter((name, i) => names.indexOf(name) < i), []);
-  if (names.length < 60) throw new Error(`There are ${names.length} cases`);
+  if (names.length < 300) throw new Error(`There are ${names.length} cases`);
 });
 
 mlflowTest("RestStore and SqliteStore answer as MLflow's own", async (mlflow, t) => {
   const file = (name: string) => `sqlite:///${mlflow.dir}/${name}.db`;
-  // Python asks seven times, for minutes, where a server says that something broke in it.
+  // Either client asks seven times, for minutes, where a server says that something broke in it.
   await using python = mlflow.interpreter({ env: { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" }, timeout: 90_000 });
   const imported = python.run(REPLAY);
   await using server = await mlflow.ui({
@@ -146,7 +216,7 @@ mlflowTest("RestStore and SqliteStore answer as MLflow's own", async (mlflow, t)
     env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
   });
   await imported;
-  await using rest = await RestStore.open(server.url);
+  await using rest = await RestStore.open(server.url, { maxRetries: 0 });
   await using sqlite = await SqliteStore.open(file("ours"));
   await python.run(`for uri in args: first_id(uri)`, [file("server"), file("ours")]);
   const began = Date.now();
@@ -163,7 +233,7 @@ mlflowTest("RestStore and SqliteStore answer as MLflow's own", async (mlflow, t)
       url: server.url,
       uri: file("theirs"),
       root: `${mlflow.dir}/mlruns`,
-      cases: CASES.map(({ steps }, i) => ({ steps, prefix: prefixOf(i, "p") })),
+      cases: CASES.map(({ steps }, i) => ({ steps, base: BASES[i], prefix: prefixOf(i, "p") })),
     },
   );
   const ours: Record<"rest" | "sqlite", Outcome[]> = { rest: [], sqlite: [] };
@@ -172,7 +242,10 @@ mlflowTest("RestStore and SqliteStore answer as MLflow's own", async (mlflow, t)
   console.warn = () => {};
   try {
     const tell = async (name: "rest" | "sqlite", store: RestStore | SqliteStore) => {
-      for (const [i, { steps }] of CASES.entries()) ours[name].push(await replay(store, steps, prefixOf(i, "d")));
+      for (const [i, { steps }] of CASES.entries()) {
+        const begin = ours[name][BASES[i]]?.names ?? { n: prefixOf(i, "d") };
+        ours[name].push(await replay(store, steps, begin));
+      }
     };
     await Promise.all([tell("rest", rest), tell("sqlite", sqlite), theirs]);
   } finally {
