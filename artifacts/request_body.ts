@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileRange } from "./local_files.ts";
 import { piecesOf } from "./pieces.ts";
 
@@ -56,6 +55,8 @@ export function bytesBody(bytes: Uint8Array<ArrayBuffer>): SizedBody {
 
 /** The SHA-256 of a body, in hexadecimal digits. */
 export async function sha256(body: SizedBody): Promise<string> {
+  // Loading it takes longer than a run to start.
+  const { createHash } = await import("node:crypto");
   const hash = createHash("sha256");
   for await (const piece of piecesOf(body.stream())) hash.update(piece);
   return hash.digest("hex");

@@ -133,7 +133,7 @@ Deno.test("MlflowClient says what could not be done, to what, and why", async ()
     ],
     [
       () => client.logBatch(runId, { metrics: [{ key: "a", value: 1 }, { key: "../b", value: 1 }] }),
-      `Cannot log 2 metrics, 0 params and 0 tags to run "${runId}": Invalid value "../b" for parameter 'metrics[1].name' ` +
+      `Cannot log metrics "a" and 1 more to run "${runId}": Invalid value "../b" for parameter 'metrics[1].name' ` +
       "supplied: Names may be treated as files in certain cases, and must not resolve to other names when treated as such. " +
       "This name would resolve to '../b' (INVALID_PARAMETER_VALUE)",
     ],
