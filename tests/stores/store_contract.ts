@@ -42,7 +42,7 @@ export function testStoreContract(
 /**
  * Checks every promise as a step of a running test, which may own what the stores need:
  *
- * ```ts
+ * ```ts ignore
  * mlflowTest("RestStore keeps the contract", async (mlflow, t) => {
  *   await using server = await mlflow.ui();
  *   await checkStoreContract(t, () => RestStore.open(server.url));
