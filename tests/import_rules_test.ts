@@ -84,7 +84,10 @@ const RULES: readonly Rule[] = [
     // Each takes longer to load than a run to start.
     name: "mod.ts loads no heavy module of Node until it is used",
     subject: oneOf("mod.ts"),
-    forbidden: (target) => ["node:crypto", "node:fs", "node:process", "node:zlib"].includes(target),
+    forbidden: (target) =>
+      ["node:crypto", "node:fs", "node:https", "node:process", "node:stream", "node:zlib", "npm:js-yaml"].includes(
+        target,
+      ),
     kinds: ["static"],
     reach: "transitive",
   },

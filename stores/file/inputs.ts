@@ -4,7 +4,8 @@ import type { DatasetInput, DatasetSummary, LoggedModelInput, LoggedModelOutput 
 import type { FileExperiments } from "./experiments.ts";
 import { statAt } from "./files.ts";
 import type { Layout, Place } from "./layout.ts";
-import { datasetMeta, META, type Meta, writeMeta } from "./meta.ts";
+import { META } from "./layout.ts";
+import { datasetMeta, type Meta, writeMeta } from "./meta.ts";
 import { readInputs, readSome } from "./read.ts";
 
 /** The most summaries that MLflow gives. */

@@ -1,7 +1,9 @@
 import { join } from "@std/path";
 
 import { listFolder, statAt } from "./files.ts";
-import { META } from "./meta.ts";
+
+/** The file that describes an experiment, run, model, dataset, input or output in its folder. */
+export const META = "meta.yaml";
 
 /** The folder of deleted experiments. */
 const TRASH = ".trash";

@@ -3,10 +3,8 @@ import type { Dataset, Experiment, LifecycleStage, LoggedModel, RunInfo, RunStat
 import { MlflowError } from "../../errors.ts";
 import { readYaml, writeYaml } from "../../yaml.ts";
 import { LOGGED_MODEL_STATUSES } from "../store.ts";
+import { META } from "./layout.ts";
 import { readText, readTextAsync, replaceFile } from "./files.ts";
-
-/** The file that describes an experiment, run, model, dataset, input or output in its folder. */
-export const META = "meta.yaml";
 
 /** What such a file holds; what is not known here is kept as it is. */
 export type Meta = Readonly<Record<string, unknown>>;

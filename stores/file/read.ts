@@ -11,7 +11,8 @@ import type {
 } from "../../entities.ts";
 import { MlflowError } from "../../errors.ts";
 import { listFolder, readKeys, readText, statAt } from "./files.ts";
-import { META, type Meta, readMetaAsync, toDataset, toExperiment, toLoggedModel, toRunInfo } from "./meta.ts";
+import { META } from "./layout.ts";
+import { type Meta, readMetaAsync, toDataset, toExperiment, toLoggedModel, toRunInfo } from "./meta.ts";
 import { distinct, latestOf, readLines } from "./metric_lines.ts";
 import type { Place } from "./layout.ts";
 
