@@ -34,7 +34,7 @@ import { doing, MlflowError } from "./errors.ts";
 import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
 import type { LoadImageOptions } from "./images.ts";
 import { layersModelFiles, type LayersModelLike } from "./model_flavor.ts";
-import { pythonText } from "./python_text.ts";
+import { pythonText, pythonTexts } from "./python_text.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
@@ -539,8 +539,8 @@ export class MlflowClient {
         name,
         sourceRunId: runId,
         modelType,
-        params: { ...data.params, ...texts(params) },
-        tags: { ...Object.fromEntries(origin.map((key) => [key, data.tags[key]])), ...texts(tags) },
+        params: { ...data.params, ...pythonTexts(params) },
+        tags: { ...Object.fromEntries(origin.map((key) => [key, data.tags[key]])), ...pythonTexts(tags) },
       });
       const { modelId, artifactLocation: location } = created;
       try {
@@ -602,7 +602,10 @@ export class MlflowClient {
 
   /** Sets tags of a logged model. */
   async setLoggedModelTags(modelId: string, tags: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#do(`Cannot set tags of model "${modelId}"`, (store) => store.setLoggedModelTags(modelId, texts(tags)));
+    await this.#do(
+      `Cannot set tags of model "${modelId}"`,
+      (store) => store.setLoggedModelTags(modelId, pythonTexts(tags)),
+    );
   }
 
   /** Removes a tag of a logged model. */
@@ -615,7 +618,7 @@ export class MlflowClient {
 
   /** Adds params to a logged model. They are written as Python would write them. */
   async logModelParams(modelId: string, params: Readonly<Record<string, unknown>>): Promise<void> {
-    const list = Object.entries(texts(params)).map(([key, value]) => ({ key, value }));
+    const list = Object.entries(pythonTexts(params)).map(([key, value]) => ({ key, value }));
     await this.#do(`Cannot log params of model "${modelId}"`, (store) => store.logLoggedModelParams(modelId, list));
   }
 
@@ -724,10 +727,6 @@ async function uploadFolder(artifacts: ArtifactRepository, localDirectory: strin
     throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
   }
   await artifacts.upload(localDirectory, checkArtifactPath(path));
-}
-
-function texts(values: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
 }
 
 /** The YAML library takes longer to load than a run to start: it is loaded where it is used. */

@@ -26,7 +26,7 @@ import { doing, MlflowError } from "./errors.ts";
 import type { ImageSource, LogImageOptions } from "./image_log.ts";
 import type { LayersModelLike } from "./model_flavor.ts";
 import { flushOpenRuns } from "./open_runs.ts";
-import { pythonText } from "./python_text.ts";
+import { pythonTexts } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
 import { isSystemMetricsLoggingEnabled, startSystemMetrics } from "./system_metrics.ts";
 import type { LoadTableOptions, Table, TableData } from "./table.ts";
@@ -553,7 +553,7 @@ async function checkedParent(
 }
 
 function textTags({ tags = {}, description }: StartRunOptions): Record<string, string> {
-  const texts = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, pythonText(value)]));
+  const texts = pythonTexts(tags);
   if (description === undefined) return texts;
   if (NOTE_TAG in texts) {
     throw new MlflowError(

@@ -5,7 +5,7 @@ import { defaultTags } from "./context.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, experimentOfNewRuns } from "./fluent.ts";
 import { describeExternalModel, MLMODEL } from "./model_flavor.ts";
-import { pythonText } from "./python_text.ts";
+import { pythonTexts } from "./python_text.ts";
 
 /** What a logged model is made of whose files the program writes itself, or keeps elsewhere. */
 export interface NewModelOptions {
@@ -35,8 +35,8 @@ export async function initializeLoggedModel(options: NewModelOptions = {}): Prom
     name,
     sourceRunId,
     modelType,
-    params: texts(options.params),
-    tags: { ...await defaultTags(), ...texts(options.tags) },
+    params: pythonTexts(options.params),
+    tags: { ...await defaultTags(), ...pythonTexts(options.tags) },
   });
   rememberLoggedModel(model.modelId);
   return model;
@@ -129,8 +129,4 @@ async function modelOfName(name: string): Promise<LoggedModel> {
   // A filter has no way to write both kinds of quotes; MLflow takes none of them in a name.
   const [found] = await searchLoggedModels({ filter: `name = '${name}'`, maxResults: 1 }).toArray();
   return found ?? await createExternalModel({ name });
-}
-
-function texts(values: Readonly<Record<string, unknown>> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
 }

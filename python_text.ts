@@ -6,6 +6,11 @@ export function pythonText(value: unknown): string {
   return typeof value === "string" ? value : represent(value);
 }
 
+/** Each value as {@linkcode pythonText} writes it. */
+export function pythonTexts(values: Readonly<Record<string, unknown>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
+}
+
 /** @param around the lists and dictionaries that hold the value */
 function represent(value: unknown, around: readonly object[] = []): string {
   switch (typeof value) {

@@ -142,6 +142,39 @@ export function checkRunId(runId: string): void {
   if (typeof runId !== "string" || !/^[a-zA-Z0-9][\w-]{0,255}$/.test(runId)) throw invalidValue("run_id", runId);
 }
 
+/** A param that was logged before, and is now given another value. */
+export interface ChangedParam {
+  readonly key: string;
+  readonly old: string;
+  readonly value: string;
+}
+
+/** Refuses to change params; `count` is how many were given together. Nothing is refused where none has changed. */
+export function checkUnchanged(runId: string, changed: readonly ChangedParam[], count: number): void {
+  if (changed.length === 0) return;
+  const [first] = changed;
+  throw invalid(
+    count === 1
+      ? `Changing param values is not allowed. Param with key='${first.key}' was already logged with ` +
+        `value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`
+      : "Changing param values is not allowed. Params were already logged='[" +
+        changed.map(({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`)
+          .join(", ") +
+        `]' for run ID='${runId}'.`,
+  );
+}
+
+/** The name given to a run by itself or by its tag, undefined for none; both have to be the same. */
+export function givenRunName(runName: string | undefined, tagName: string | undefined): string | undefined {
+  if (runName && tagName && runName !== tagName) {
+    throw invalid(
+      "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values " +
+        `(run_name='${runName}', mlflow.runName='${tagName}').`,
+    );
+  }
+  return runName || tagName || undefined;
+}
+
 /** Checks the name of a logged model; an absent one is replaced by a random one. */
 export function checkLoggedModelName(name: string | undefined): void {
   if (name === undefined) return;

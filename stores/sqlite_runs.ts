@@ -1,7 +1,7 @@
 import type { Page, RunInfo, RunRecord } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { appendToUri } from "../artifacts/uri.ts";
-import { type CheckedBatch, parseExperimentId } from "../validate.ts";
+import { type ChangedParam, type CheckedBatch, checkUnchanged, givenRunName, parseExperimentId } from "../validate.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import { randomRunName } from "./run_name.ts";
 import type { Row, SqliteDatabase } from "./sqlite_database.ts";
@@ -32,15 +32,7 @@ export class SqliteRuns {
   }
 
   insert(run: NewRun, tags: CheckedBatch["tags"]): RunRecord {
-    const tagName = run.tags?.[RUN_NAME_TAG];
-    if (run.runName && tagName && run.runName !== tagName) {
-      throw new MlflowError(
-        "INVALID_PARAMETER_VALUE",
-        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values " +
-          `(run_name='${run.runName}', mlflow.runName='${tagName}').`,
-      );
-    }
-    const runName = run.runName || tagName || randomRunName();
+    const runName = givenRunName(run.runName, run.tags?.[RUN_NAME_TAG]) ?? randomRunName();
     const runId = newId();
     const experiment = this.#experiments.getActive(run.experimentId);
     this.#db.run(
@@ -174,25 +166,14 @@ export class SqliteRuns {
   }
 
   #putParams(runId: string, params: CheckedBatch["params"]): void {
-    const changed: { key: string; old: string; value: string }[] = [];
+    const changed: ChangedParam[] = [];
     for (const { key, value } of params) {
       const row = this.#db.get("SELECT value FROM params WHERE run_uuid = ? AND key = ?", runId, key);
       if (row === undefined) {
         this.#db.run("INSERT INTO params (run_uuid, key, value) VALUES (?, ?, ?)", runId, key, value);
       } else if (row.value !== value) changed.push({ key, old: String(row.value), value });
     }
-    if (changed.length === 0) return;
-    const [first] = changed;
-    throw new MlflowError(
-      "INVALID_PARAMETER_VALUE",
-      params.length === 1
-        ? `Changing param values is not allowed. Param with key='${first.key}' was already logged with ` +
-          `value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`
-        : "Changing param values is not allowed. Params were already logged='[" +
-          changed.map(({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`)
-            .join(", ") +
-          `]' for run ID='${runId}'.`,
-    );
+    checkUnchanged(runId, changed, params.length);
   }
 }
 

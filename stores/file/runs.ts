@@ -2,7 +2,14 @@ import { join } from "@std/path";
 import type { LifecycleStage, Metric, Param, RunInfo, RunRecord, Tag } from "../../entities.ts";
 import { MlflowError } from "../../errors.ts";
 import { appendToUri } from "../../artifacts/uri.ts";
-import { type CheckedBatch, type CheckedMetric, checkRunId } from "../../validate.ts";
+import {
+  type ChangedParam,
+  type CheckedBatch,
+  type CheckedMetric,
+  checkRunId,
+  checkUnchanged,
+  givenRunName,
+} from "../../validate.ts";
 import { isInView, runQuery } from "../in_memory_search.ts";
 import { randomRunName } from "../run_name.ts";
 import type { NewRun, RunUpdate, StoreSearch } from "../store.ts";
@@ -34,16 +41,9 @@ export class FileRuns {
   async create(run: NewRun, tags: readonly Tag[]): Promise<RunRecord> {
     const { place: experiment, meta } = this.#experiments.active(run.experimentId);
     const tagName = tags.find(({ key }) => key === RUN_NAME_TAG)?.value;
-    if (run.runName && tagName && run.runName !== tagName) {
-      throw new MlflowError(
-        "INVALID_PARAMETER_VALUE",
-        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values " +
-          `(run_name='${run.runName}', mlflow.runName='${tagName}').`,
-      );
-    }
+    const runName = givenRunName(run.runName, tagName) ?? randomRunName();
     const runId = crypto.randomUUID().replaceAll("-", "");
     const folder = join(experiment.folder, runId);
-    const runName = run.runName || tagName || randomRunName();
     checkKeys(join(folder, "tags"), "tag", tags.map(({ key }) => key));
     // MLflow takes a folder for a run only if it has these three.
     for (const name of ["metrics", "params", "artifacts"]) Deno.mkdirSync(join(folder, name), { recursive: true });
@@ -224,24 +224,14 @@ function toLine(metric: CheckedMetric, runId?: string): { readonly metric: Metri
 
 /** The params that are not there yet; those that are have to have their values. */
 function findNewParams(runId: string, folder: string, params: readonly Param[]): Param[] {
-  const changed: { readonly key: string; readonly old: string; readonly value: string }[] = [];
+  const changed: ChangedParam[] = [];
   const added = params.filter(({ key, value }) => {
     const old = readText(join(folder, "params", key));
     if (old !== undefined && old !== value) changed.push({ key, old, value });
     return old === undefined;
   });
-  if (changed.length === 0) return added;
-  const [first] = changed;
-  throw new MlflowError(
-    "INVALID_PARAMETER_VALUE",
-    params.length === 1
-      ? `Changing param values is not allowed. Param with key='${first.key}' was already logged with ` +
-        `value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`
-      : "Changing param values is not allowed. Params were already logged='[" +
-        changed.map(({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`)
-          .join(", ") +
-        `]' for run ID='${runId}'.`,
-  );
+  checkUnchanged(runId, changed, params.length);
+  return added;
 }
 
 /** Spaces part the words of a line: with one in a name, neither MLflow nor we could read the model any more. */
