@@ -12,6 +12,20 @@ export { logModel } from "./fluent.ts";
 export type { LogModelOptions } from "./client.ts";
 export type { LoggedModel, LoggedModelStatus, Metric } from "./entities.ts";
 export type { LayersModelLike, ModelArtifactsLike, SymbolicTensorLike } from "./model_flavor.ts";
+export type { TensorLike } from "./entities.ts";
+export {
+  type ColSpec,
+  type ColumnType,
+  type DataType,
+  inferSignature,
+  type ModelSignature,
+  type NestedValues,
+  type ParamSpec,
+  type Schema,
+  type SignatureData,
+  type TensorExample,
+  type TensorSpec,
+} from "./signature.ts";
 
 /** The part of the user's own tfjs that loads a model. */
 export interface ModelLoader {
