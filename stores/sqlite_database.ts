@@ -12,12 +12,18 @@ const WAL_PATIENCE = 2_000;
 
 /** A row as node:sqlite gives it. */
 export type Row = Record<string, SQLInputValue>;
+/** The values of a row in the order of the query's columns. */
+export type Cells = readonly SQLInputValue[];
+
+/** Deno's types do not name what its statements can do. */
+type ListingStatement = StatementSync & { setReturnArrays(enabled: boolean): void };
 
 /** An SQLite file opened for many writers: WAL, prepared statements, transactions that wait their turn. */
 export class SqliteDatabase {
   readonly path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #cellStatements = new Map<string, ListingStatement>();
 
   private constructor(path: string, database: DatabaseSync) {
     this.path = path;
@@ -66,6 +72,19 @@ export class SqliteDatabase {
     return translated(() => this.#prepare(sql).all(...values) as Row[]);
   }
 
+  /** All rows of the query's result as lists, which take half the time of objects. */
+  cells(sql: string, ...values: SQLInputValue[]): Cells[] {
+    return translated(() => {
+      let statement = this.#cellStatements.get(sql);
+      if (statement === undefined) {
+        statement = this.#database.prepare(sql) as ListingStatement;
+        statement.setReturnArrays(true);
+        this.#cellStatements.set(sql, statement);
+      }
+      return statement.all(...values) as unknown as Cells[];
+    });
+  }
+
   /** Runs a statement and gives the number of rows changed. */
   run(sql: string, ...values: SQLInputValue[]): number {
     return translated(() => Number(this.#prepare(sql).run(...values).changes));
@@ -76,9 +95,12 @@ export class SqliteDatabase {
     translated(() => this.#database.exec(sql));
   }
 
-  /** Runs `work`, which only reads; while another process holds the file to itself it waits as `write` does. */
+  /**
+   * Runs `work`, which only reads, on the file as it is at one moment; while another process holds the file to itself
+   * it waits as `write` does.
+   */
   async read<T>(work: () => T): Promise<T> {
-    return await this.#patiently(work);
+    return await this.#patiently(() => this.#transaction("BEGIN", work));
   }
 
   /**
@@ -88,22 +110,13 @@ export class SqliteDatabase {
    * ends is there. With one it waits without holding up the program, and `work` may run again.
    */
   async write<T>(work: () => T): Promise<T> {
-    return await this.#patiently(() => {
-      this.#prepare("BEGIN IMMEDIATE").run();
-      try {
-        const result = work();
-        this.#prepare("COMMIT").run();
-        return result;
-      } catch (error) {
-        if (this.#database.isTransaction) this.#prepare("ROLLBACK").run();
-        throw error;
-      }
-    });
+    return await this.#patiently(() => this.#transaction("BEGIN IMMEDIATE", work));
   }
 
   /** Closes the file. */
   close(): void {
     this.#statements.clear();
+    this.#cellStatements.clear();
     if (this.#database.isOpen) this.#database.close();
   }
 
@@ -114,6 +127,18 @@ export class SqliteDatabase {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+
+  #transaction<T>(begin: string, work: () => T): T {
+    this.#prepare(begin).run();
+    try {
+      const result = work();
+      this.#prepare("COMMIT").run();
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#prepare("ROLLBACK").run();
+      throw error;
+    }
   }
 
   async #patiently<T>(work: () => T, patience: number = LOCK_PATIENCE): Promise<T> {

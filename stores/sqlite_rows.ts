@@ -1,6 +1,6 @@
 import type { LoggedModelMetric, Metric, RunInfo, RunStatus } from "../entities.ts";
 import type { CheckedMetric } from "../validate.ts";
-import type { Row } from "./sqlite_database.ts";
+import type { Cells, Row } from "./sqlite_database.ts";
 
 /** The largest finite double: what MLflow writes for infinity, which SQL cannot hold. */
 const INFINITY_IN_SQL = Number.MAX_VALUE;
@@ -29,16 +29,20 @@ export function toMetricRow({ key, value, timestamp, step }: CheckedMetric): Met
   return { key, value: Math.max(-INFINITY_IN_SQL, Math.min(INFINITY_IN_SQL, value)), timestamp, step, isNan: 0 };
 }
 
-/** The number that `value` and `is_nan` stand for. */
-export function toValue(row: Row): number {
-  if (Number(row.is_nan) === 1) return NaN;
-  const value = Number(row.value);
+/** The number that a table's `value` and `is_nan` stand for. */
+export function toValue(value: number, isNan: number): number {
+  if (isNan === 1) return NaN;
   return Math.abs(value) === INFINITY_IN_SQL ? Math.sign(value) * Infinity : value;
 }
 
 /** A row of `METRIC_COLUMNS`. */
 export function toMetric(row: Row): Metric {
-  return { key: String(row.key), value: toValue(row), timestamp: Number(row.timestamp), step: Number(row.step) };
+  return {
+    key: String(row.key),
+    value: toValue(Number(row.value), Number(row.is_nan)),
+    timestamp: Number(row.timestamp),
+    step: Number(row.step),
+  };
 }
 
 /** A row of `logged_model_metrics`, its columns named as in `metrics`. */
@@ -51,18 +55,19 @@ export function toModelMetric(row: Row): LoggedModelMetric {
   };
 }
 
-/** A row of `RUN_COLUMNS`. */
-export function toRunInfo(row: Row): RunInfo {
+/** A row of `RUN_COLUMNS`, from the place `start` on. */
+export function toRunInfo(cells: Cells, start: number = 0): RunInfo {
+  const endTime = cells[start + 6];
   return {
-    runId: String(row.run_uuid),
-    runName: String(row.name ?? ""),
-    experimentId: String(row.experiment_id),
-    userId: String(row.user_id ?? ""),
-    status: String(row.status) as RunStatus,
-    startTime: Number(row.start_time),
-    endTime: row.end_time === null ? undefined : Number(row.end_time),
-    lifecycleStage: row.lifecycle_stage === "deleted" ? "deleted" : "active",
-    artifactUri: String(row.artifact_uri ?? ""),
+    runId: String(cells[start]),
+    runName: String(cells[start + 1] ?? ""),
+    experimentId: String(cells[start + 2]),
+    userId: String(cells[start + 3] ?? ""),
+    status: String(cells[start + 4]) as RunStatus,
+    startTime: Number(cells[start + 5]),
+    endTime: endTime === null ? undefined : Number(endTime),
+    lifecycleStage: cells[start + 7] === "deleted" ? "deleted" : "active",
+    artifactUri: String(cells[start + 8] ?? ""),
   };
 }
 

@@ -4,18 +4,18 @@ import { appendToUri } from "../artifacts/uri.ts";
 import { type ChangedParam, type CheckedBatch, checkUnchanged, givenRunName, parseExperimentId } from "../validate.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import { randomRunName } from "./run_name.ts";
-import type { Row, SqliteDatabase } from "./sqlite_database.ts";
+import type { SqliteDatabase } from "./sqlite_database.ts";
 import type { SqliteExperiments } from "./sqlite_experiments.ts";
 import type { SqliteInputs } from "./sqlite_inputs.ts";
 import type { SqliteMetrics } from "./sqlite_metrics.ts";
 import { readRunSearch } from "./sqlite_query.ts";
-import { METRIC_COLUMNS, newId, RUN_COLUMNS, toRecord, toRunInfo, toValue } from "./sqlite_rows.ts";
+import { newId, RUN_COLUMNS, toRunInfo } from "./sqlite_rows.ts";
+import { readRuns } from "./sqlite_run_records.ts";
 import { findRuns } from "./sqlite_run_search.ts";
 import type { NewRun, RunUpdate, StoreSearch } from "./store.ts";
 
 const RUN_NAME_TAG = "mlflow.runName";
 const USER_TAG = "mlflow.user";
-const NOTHING_USED = { datasetInputs: [], modelInputs: [] };
 
 /** Runs, their params and their tags in MLflow's tables. What writes is called inside a transaction. */
 export class SqliteRuns {
@@ -52,7 +52,7 @@ export class SqliteRuns {
   }
 
   get(runId: string): RunRecord {
-    const [run] = this.#read([runId]);
+    const [run] = readRuns(this.#db, this.#inputs, [runId]);
     if (run === undefined) throw notFound(runId);
     return run;
   }
@@ -78,7 +78,7 @@ export class SqliteRuns {
       this.#db.run("UPDATE runs SET end_time = ? WHERE run_uuid = ?", update.endTime, runId);
     }
     if (update.runName) this.#rename(runId, update.runName);
-    return toRunInfo(this.#db.get(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid = ?`, runId)!);
+    return toRunInfo(this.#db.cells(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid = ?`, runId)[0]);
   }
 
   move(runId: string, to: "active" | "deleted"): void {
@@ -118,37 +118,7 @@ export class SqliteRuns {
       offset,
     );
     const { items, nextPageToken } = pageOf(ids, limit, offset);
-    return { items: this.#read(items), nextPageToken };
-  }
-
-  /** The runs of these ids, in their order, each table read once. */
-  #read(runIds: readonly string[]): RunRecord[] {
-    const list = JSON.stringify(runIds);
-    const among = "IN (SELECT value FROM json_each(?))";
-    const infos = new Map(
-      this.#db.all(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid ${among}`, list).map((row) => [row.run_uuid, row]),
-    );
-    const metrics = byRun(
-      this.#db.all(`SELECT run_uuid, ${METRIC_COLUMNS} FROM latest_metrics WHERE run_uuid ${among}`, list),
-    );
-    const params = byRun(this.#db.all(`SELECT run_uuid, key, value FROM params WHERE run_uuid ${among}`, list));
-    const tags = byRun(this.#db.all(`SELECT run_uuid, key, value FROM tags WHERE run_uuid ${among}`, list));
-    const inputs = this.#inputs.inputsOf(list);
-    const outputs = this.#inputs.outputsOf(list);
-    return runIds.flatMap((id) => {
-      const info = infos.get(id);
-      if (info === undefined) return [];
-      return {
-        info: toRunInfo(info),
-        data: {
-          metrics: Object.fromEntries((metrics.get(id) ?? []).map((row) => [row.key, toValue(row)])),
-          params: toRecord(params.get(id) ?? []),
-          tags: toRecord(tags.get(id) ?? []),
-        },
-        inputs: inputs.get(id) ?? NOTHING_USED,
-        outputs: { modelOutputs: outputs.get(id) ?? [] },
-      };
-    });
+    return { items: readRuns(this.#db, this.#inputs, items), nextPageToken };
   }
 
   #rename(runId: string, name: string): void {
@@ -175,10 +145,6 @@ export class SqliteRuns {
     }
     checkUnchanged(runId, changed, params.length);
   }
-}
-
-function byRun(rows: readonly Row[]): Map<unknown, Row[]> {
-  return Map.groupBy(rows, (row) => row.run_uuid);
 }
 
 function notFound(runId: string): MlflowError {
