@@ -22,7 +22,7 @@ function programTags(): Promise<Record<string, string>> {
 
 async function findProgramTags(): Promise<Record<string, string>> {
   const main = mainFile();
-  const user = userName();
+  const user = readEnv("MLFLOW_TRACKING_USERNAME") ?? userName();
   return {
     ...(user === undefined ? {} : { "mlflow.user": user }),
     ...(main === undefined ? {} : { "mlflow.source.name": sourceName(main), "mlflow.source.type": "LOCAL" }),
@@ -57,8 +57,9 @@ function sourceName(main: string): string {
   return below.startsWith("..") ? main : below;
 }
 
-function userName(): string | undefined {
-  for (const name of ["MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER", "LNAME", "USERNAME"]) {
+/** The system's name of the user; undefined where Deno does not allow it to be read. */
+export function userName(): string | undefined {
+  for (const name of ["LOGNAME", "USER", "LNAME", "USERNAME"]) {
     const value = readEnv(name);
     if (value !== undefined) return value;
   }
@@ -71,8 +72,12 @@ function userName(): string | undefined {
   }
 }
 
-/** Read from .git's own files: a git process would need a permission of its own. */
-async function gitTags(folder: string): Promise<Record<string, string>> {
+/**
+ * The tags of the commit, branch and remote of the git repository that a folder is in; none where it is in none.
+ *
+ * They are read from .git's own files: a git process would need a permission of its own.
+ */
+export async function gitTags(folder: string): Promise<Record<string, string>> {
   try {
     const git = await findGit(folder);
     if (git === undefined) return {};
@@ -95,13 +100,22 @@ async function gitTags(folder: string): Promise<Record<string, string>> {
   }
 }
 
+/** The root of the git work tree that a folder is in, or undefined. */
+export async function gitWorkTree(folder: string): Promise<string | undefined> {
+  return (await locateGit(folder))?.workTree;
+}
+
 async function findGit(folder: string): Promise<string | undefined> {
-  for (let at = folder;; at = dirname(at)) {
-    const git = join(at, ".git");
-    if (await read(join(git, "HEAD")) !== undefined) return git;
+  return (await locateGit(folder))?.git;
+}
+
+async function locateGit(folder: string): Promise<{ readonly workTree: string; readonly git: string } | undefined> {
+  for (let workTree = folder;; workTree = dirname(workTree)) {
+    const git = join(workTree, ".git");
+    if (await read(join(git, "HEAD")) !== undefined) return { workTree, git };
     const link = /^gitdir: (.+)$/m.exec(await read(git) ?? "")?.[1];
-    if (link !== undefined) return resolve(at, link.trim());
-    if (dirname(at) === at) return undefined;
+    if (link !== undefined) return { workTree, git: resolve(workTree, link.trim()) };
+    if (dirname(workTree) === workTree) return undefined;
   }
 }
 

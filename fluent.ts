@@ -85,7 +85,7 @@ export async function setExperiment(name: string | { readonly experimentId: stri
   const experiment = await doing(`Cannot set experiment "${shown}"`, async () => {
     const client = new MlflowClient();
     const found = typeof name === "string"
-      ? await getOrCreate(client, name)
+      ? await getOrCreateExperiment(client, name)
       : await client.getExperiment(name.experimentId);
     if (found.lifecycleStage === "active") return found;
     throw new MlflowError(
@@ -99,7 +99,8 @@ export async function setExperiment(name: string | { readonly experimentId: stri
   return experiment;
 }
 
-async function getOrCreate(client: MlflowClient, name: string): Promise<Experiment> {
+/** The experiment of this name, which is made where it is missing. */
+export async function getOrCreateExperiment(client: MlflowClient, name: string): Promise<Experiment> {
   const found = await client.getExperimentByName(name);
   if (found !== undefined) return found;
   try {
@@ -575,7 +576,7 @@ export async function experimentOfNewRuns(client: MlflowClient): Promise<string>
   // What setExperiment wrote for this program's children is an id of the store that was in force then.
   const id = given === activeExperiment?.id ? undefined : given;
   if (name === undefined) return id ?? "0";
-  const experiment = await getOrCreate(client, name);
+  const experiment = await getOrCreateExperiment(client, name);
   if (id !== undefined && id !== experiment.experimentId) {
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",

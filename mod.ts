@@ -116,6 +116,7 @@ export {
 } from "./logged_models.ts";
 export { loadModel, type ModelLoader } from "./models.ts";
 export * from "./plots.ts";
+export { type ProjectRun, runProject, type RunProjectOptions, type StartedProject } from "./projects.ts";
 export { type EndStatus, type EvaluationValue, Run } from "./run.ts";
 export {
   disableSystemMetricsLogging,

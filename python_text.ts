@@ -11,6 +11,12 @@ export function pythonTexts(values: Readonly<Record<string, unknown>> = {}): Rec
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pythonText(value)]));
 }
 
+/** A number that is a float in Python, as its `str()` writes it: `1.0`, `0.1`, `1e+16`. */
+export function pythonFloatText(value: number): string {
+  const text = Math.abs(value) >= 1e16 && Number.isFinite(value) ? value.toExponential() : number(value);
+  return /^-?\d+$/.test(text) ? `${text}.0` : text;
+}
+
 /** @param around the lists and dictionaries that hold the value */
 function represent(value: unknown, around: readonly object[] = []): string {
   switch (typeof value) {

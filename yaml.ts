@@ -1,4 +1,15 @@
-import { boolYaml11Tag, dump, load, NOT_RESOLVED, SCALAR_STYLE, visit, YAML11_SCHEMA } from "@std/yaml";
+import {
+  boolYaml11Tag,
+  dump,
+  floatYaml11Tag,
+  load,
+  NOT_RESOLVED,
+  SCALAR_STYLE,
+  timestampTag,
+  visit,
+  YAML11_SCHEMA,
+} from "@std/yaml";
+import { pythonFloatText } from "./python_text.ts";
 
 /** Text that no reader of YAML 1.1 or 1.2 takes for anything else; all other text is quoted. */
 const PLAIN = /^(?!(?:y|n|yes|no|on|off|true|false|null|nan|inf)$)[a-z_](?:[\w ./+-]*[\w/])?$/i;
@@ -9,6 +20,23 @@ const PYYAML_SCHEMA = YAML11_SCHEMA.withTags({
   ...boolYaml11Tag,
   resolve: (source: string, isExplicit: boolean, tagName: string) =>
     /^[yn]$/i.test(source) ? NOT_RESOLVED : boolYaml11Tag.resolve(source, isExplicit, tagName),
+});
+
+/** What JavaScript cannot tell from something else, `1.0` from `1` and a day from a moment, is text as in Python. */
+const TEXT_SCHEMA = PYYAML_SCHEMA.withTags({
+  ...floatYaml11Tag,
+  resolve: (source: string, isExplicit: boolean, tagName: string) => {
+    const value = floatYaml11Tag.resolve(source, isExplicit, tagName);
+    // deno-lint-ignore no-explicit-any -- the tag's type knows of numbers alone
+    return (typeof value === "number" ? pythonFloatText(value) : value) as any;
+  },
+}, {
+  ...timestampTag,
+  resolve: (source: string, isExplicit: boolean, tagName: string) => {
+    const value = timestampTag.resolve(source, isExplicit, tagName);
+    // deno-lint-ignore no-explicit-any -- as above, of dates
+    return (value === NOT_RESOLVED ? value : source) as any;
+  },
 });
 
 /**
@@ -32,7 +60,12 @@ export function writeYaml(value: unknown, options: { readonly sortKeys?: boolean
   });
 }
 
-/** Reads YAML as PyYAML does. Broken text throws an error with its line and column. */
-export function readYaml(text: string): unknown {
-  return load(text, { schema: PYYAML_SCHEMA });
+/**
+ * Reads YAML as PyYAML does. Broken text throws an error with its line and column.
+ *
+ * @param options `floats`: give numbers with a point as numbers, or as the text of Python's `str()`, in which `1.0` is not
+ * `1`; dates then are text too. @default {"number"}
+ */
+export function readYaml(text: string, options: { readonly floats?: "number" | "text" } = {}): unknown {
+  return load(text, { schema: options.floats === "text" ? TEXT_SCHEMA : PYYAML_SCHEMA });
 }
