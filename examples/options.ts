@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 export interface Options {
   readonly data: string | undefined;
   readonly experiment: string | undefined;
+  readonly experimentId: string | undefined;
   readonly runName: string | undefined;
   readonly trackingUri: string | undefined;
   readonly epochs: number;
@@ -37,6 +38,7 @@ export function usage({ does, epochs, digits, learningRates }: Program): string 
   --experiment NAME       the experiment                                    (${
     learningRates ? "sweep" : "the data folder's name"
   })
+  --experiment-id ID      the same by its id, as a project's program is told it
   --run-name NAME         the run's name                                    (${
     learningRates ? "learning rates" : "a random one"
   })
@@ -110,6 +112,7 @@ export function parseOptions(args: readonly string[], program: Program): Options
   return {
     data: values.data,
     experiment: values.experiment,
+    experimentId: values["experiment-id"],
     runName: values["run-name"],
     trackingUri: values["tracking-uri"],
     epochs: count("epochs") ?? program.epochs,
@@ -130,6 +133,7 @@ function parsed(args: readonly string[]) {
       options: {
         data: string,
         experiment: string,
+        "experiment-id": string,
         "run-name": string,
         "tracking-uri": string,
         epochs: string,

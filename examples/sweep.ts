@@ -20,9 +20,9 @@ const PROGRAM: Program = {
 await runProgram("sweep.ts", PROGRAM, sweep);
 
 async function sweep(options: Options): Promise<void> {
-  const { epochs, batchSize, validationSplit, seed, data, limit, trackingUri } = options;
+  const { epochs, batchSize, validationSplit, seed, data, limit, trackingUri, experimentId } = options;
   if (trackingUri !== undefined) mlflow.setTrackingUri(trackingUri);
-  await mlflow.setExperiment(options.experiment ?? "sweep");
+  await mlflow.setExperiment(experimentId ? { experimentId } : options.experiment ?? "sweep");
   const directory = data ?? "data/digits";
   if (data === undefined) await prepareDigits(directory, limit ?? PROGRAM.digits);
   const size = options.imageSize ?? (data === undefined ? 28 : 64);
@@ -38,7 +38,9 @@ async function sweep(options: Options): Promise<void> {
     limit: limit ?? (data === undefined ? PROGRAM.digits : undefined),
   });
 
-  await mlflow.withRun({ runName: options.runName ?? "learning rates" }, async (parent) => {
+  // The run of a project has its name.
+  const runName = options.runName ?? (experimentId ? undefined : "learning rates");
+  await mlflow.withRun({ runName }, async (parent) => {
     await parent.logParams({ epochs, batch_size: batchSize, img_height: size, img_width: size, seed });
     let best = { learningRate: NaN, accuracy: -Infinity, runId: "" };
     for (const learningRate of LEARNING_RATES) {

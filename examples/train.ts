@@ -26,7 +26,8 @@ export async function train(options: Options): Promise<void> {
     : basename(await Deno.realPath(options.data).catch(() => options.data!));
   const directory = options.data ?? "data/digits";
   // First what can be wrong at once, then what takes long.
-  await mlflow.setExperiment(options.experiment ?? name);
+  const { experimentId } = options;
+  const experiment = await mlflow.setExperiment(experimentId ? { experimentId } : options.experiment ?? name);
   if (options.data === undefined) await prepareDigits(directory, options.limit ?? PROGRAM.digits);
 
   const backend = await mlflow.useFastBackend(tf);
@@ -108,7 +109,7 @@ export async function train(options: Options): Promise<void> {
     console.log(
       `run ${info.runName} finished in ${seconds} s, validation accuracy ${data.metrics.val_accuracy.toFixed(3)}`,
     );
-    console.log(`  experiment  ${options.experiment ?? name} in ${mlflow.getTrackingUri()}`);
+    console.log(`  experiment  ${experiment.name} in ${mlflow.getTrackingUri()}`);
     console.log("  plots       plots/accuracy.png  plots/loss.png  plots/confusion_matrix.png  plots/predictions.png");
     console.log(`  model       models:/${logged.modelId}`);
     console.log(howToLook(mlflow.getTrackingUri()));

@@ -1,9 +1,9 @@
 /** The examples, each run as the README prints it, in a fresh copy of the project. */
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { copyCheckout, exampleFiles } from "./support/checkout.ts";
 import { deno } from "./support/deno.ts";
 import { gatedTest } from "./support/gate.ts";
-import { libraryFiles } from "./support/import_graph.ts";
 import { type ExampleCommand, exampleCommands } from "./support/readme.ts";
 
 const ROOT = Deno.realPathSync(new URL("..", import.meta.url));
@@ -21,13 +21,13 @@ gatedTest({
     const commands = exampleCommands(await Deno.readTextFile(join(ROOT, "README.md")));
     await t.step("the README tells how to run each of them", async () => {
       const printed = new Set(commands.map(({ path }) => path));
-      const programs = (await examples()).filter(isProgram);
+      const programs = (await exampleFiles(ROOT)).filter(isProgram);
       assertEquals(programs.filter((path) => !printed.has(path)), []);
       assertEquals([...printed].filter((path) => !programs.includes(path)), []);
     });
     const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "mlflow-deno-" }));
     try {
-      await copyProject(dir);
+      await copyCheckout(ROOT, dir);
       // One after the other in one folder: what an example shows may be what the one before it wrote.
       for (const { path, flags, args } of commands) {
         await t.step([...flags, path, ...args].join(" "), async () => {
@@ -39,23 +39,6 @@ gatedTest({
     }
   },
 });
-
-/** Copies what a clone of the project holds and the examples need. */
-async function copyProject(dir: string): Promise<void> {
-  const files = ["deno.json", "deno.lock", "README.md", ...await libraryFiles(ROOT), ...await examples()];
-  for (const file of files) {
-    await Deno.mkdir(join(dir, file, ".."), { recursive: true });
-    await Deno.copyFile(join(ROOT, file), join(dir, file));
-  }
-}
-
-async function examples(): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name } of Deno.readDir(join(ROOT, "examples"))) {
-    if (name.endsWith(".ts")) names.push(`examples/${name}`);
-  }
-  return names.sort();
-}
 
 /** Whether an example is one to run, and not a part that others import. */
 function isProgram(path: string): boolean {

@@ -8,6 +8,7 @@ Deno.test("parseOptions() fills in what was not given", () => {
   assertEquals(parseOptions([], PROGRAM), {
     data: undefined,
     experiment: undefined,
+    experimentId: undefined,
     runName: undefined,
     trackingUri: undefined,
     epochs: 8,
@@ -22,11 +23,13 @@ Deno.test("parseOptions() fills in what was not given", () => {
 });
 
 Deno.test("parseOptions() reads every option", () => {
-  const args = "--data photos --experiment e --run-name r --tracking-uri sqlite:///a.db --epochs 1 --image-size 32 " +
+  const args =
+    "--data photos --experiment-id 3 --experiment e --run-name r --tracking-uri sqlite:///a.db --epochs 1 --image-size 32 " +
     "--batch-size=16 --learning-rate 1e-2 --validation-split .5 --seed 0 --limit 7";
   assertEquals(parseOptions(args.split(" "), PROGRAM), {
     data: "photos",
     experiment: "e",
+    experimentId: "3",
     runName: "r",
     trackingUri: "sqlite:///a.db",
     epochs: 1,
