@@ -280,3 +280,61 @@ export interface Figure {
   /** The picture as the text of an SVG file. */
   toSvg(): Promise<string>;
 }
+
+/** How far a version of a registered model has come; MLflow has deprecated it in favour of aliases. */
+export type ModelVersionStage = "None" | "Staging" | "Production" | "Archived";
+
+/** Whether a version of a registered model can be used. */
+export type ModelVersionStatus = "PENDING_REGISTRATION" | "FAILED_REGISTRATION" | "READY";
+
+/** A version of a registered model. */
+export interface ModelVersion {
+  /** The name of the registered model. */
+  readonly name: string;
+  /** Its number: 1 for the first one. */
+  readonly version: number;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  readonly creationTimestamp: number;
+  /** When it, and not its tags and aliases, was last changed, in milliseconds since the Unix epoch. */
+  readonly lastUpdatedTimestamp: number;
+  /** What it is, in the words of its makers. */
+  readonly description: string | undefined;
+  /** Who made it; MLflow's own stores leave it open. */
+  readonly userId: string | undefined;
+  /** Its stage. */
+  readonly currentStage: ModelVersionStage;
+  /** What it was made of: `models:/m-…`, `models:/<name>/<version>`, or the path or URI of the model's folder. */
+  readonly source: string;
+  /** The run that made the model. */
+  readonly runId: string | undefined;
+  /** A link to that run, if it is kept elsewhere. */
+  readonly runLink: string | undefined;
+  /** Whether it can be used. */
+  readonly status: ModelVersionStatus;
+  /** What went wrong with it, if something did. */
+  readonly statusMessage: string | undefined;
+  /** The logged model that it was made of. */
+  readonly modelId: string | undefined;
+  /** Its tags. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Its aliases; MLflow's servers leave them out of searches and of `latestVersions`. */
+  readonly aliases: readonly string[];
+}
+
+/** A registered model: a name under which versions of a model are kept. */
+export interface RegisteredModel {
+  /** Its name. */
+  readonly name: string;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  readonly creationTimestamp: number;
+  /** When it was last changed, in milliseconds since the Unix epoch. */
+  readonly lastUpdatedTimestamp: number;
+  /** What it is, in the words of its makers. */
+  readonly description: string | undefined;
+  /** The latest version of each stage that has one. */
+  readonly latestVersions: readonly ModelVersion[];
+  /** Its tags. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Its aliases, and the number of the version that each means. */
+  readonly aliases: Readonly<Record<string, number>>;
+}

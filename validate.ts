@@ -270,7 +270,8 @@ export function checkArtifactPath(path: string): string {
   return path;
 }
 
-function checkName(name: string, path: string): void {
+/** Checks the name of a metric, or the key of a param or tag. */
+export function checkName(name: string, path: string): void {
   if (name === undefined || name === null) {
     throw invalidValue(path, null, "Metric name cannot be None. A key name must be provided.");
   }
@@ -285,7 +286,7 @@ function checkName(name: string, path: string): void {
 }
 
 /** Whether a name, taken as a POSIX path, is its own shortest form and stays below where it starts. */
-function isPlainPath(name: string): boolean {
+export function isPlainPath(name: string): boolean {
   const normal = normalize(name);
   return normal === name && normal !== "." && !normal.startsWith("..") && !normal.startsWith("/");
 }
@@ -296,12 +297,14 @@ function normalize(name: string): string {
   return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
 }
 
-function pathMessage(name: string): string {
+/** Why a name is not a plain path. */
+export function pathMessage(name: string): string {
   return "Names may be treated as files in certain cases, and must not resolve to other names when treated as such. " +
     `This name would resolve to '${normalize(name)}'`;
 }
 
-function checkLength(what: string, value: string, limit: number): void {
+/** Checks the length of a text, in characters. */
+export function checkLength(what: string, value: string, limit: number): void {
   if (characters(value) > limit) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`);
 }
 
@@ -345,7 +348,8 @@ function checkUnique(keys: readonly string[]): void {
   }
 }
 
-function invalidValue(path: string, value: unknown, message?: string): MlflowError {
+/** MLflow's refusal of a value. */
+export function invalidValue(path: string, value: unknown, message?: string): MlflowError {
   // Python's json escapes all that is not ASCII.
   const shown = (typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value))
     .replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -354,7 +358,8 @@ function invalidValue(path: string, value: unknown, message?: string): MlflowErr
   );
 }
 
-function invalid(reason: string): MlflowError {
+/** A refusal in MLflow's own words. */
+export function invalid(reason: string): MlflowError {
   const code: ErrorCode = "INVALID_PARAMETER_VALUE";
   return new MlflowError(code, reason);
 }

@@ -65,7 +65,7 @@ async function listOf(call: Call, location: string, path = ""): Promise<Json> {
 }
 
 /** The repository of a location; one of `mlflow-artifacts:` is what this server itself serves. */
-function repositoryOf(call: Call, location: string): ArtifactRepository {
+export function repositoryOf(call: Call, location: string): ArtifactRepository {
   const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/?([^?#]*)/.exec(location)?.[1];
   if (path === undefined) return openRepository(location);
   if (call.artifactRoot === undefined) throw notServed();

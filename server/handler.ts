@@ -3,6 +3,7 @@ import type { TrackingStore } from "../stores/store.ts";
 import { ERROR_STATUSES, isJson, type Json } from "../stores/wire.ts";
 import { ARTIFACT_ROUTES, getArtifact, PROXY_ROUTES } from "./artifact_routes.ts";
 import { Fields } from "./fields.ts";
+import { getModelVersionArtifact, REGISTRY_ROUTES } from "./registry_routes.ts";
 import { Router } from "./route.ts";
 import { refuse, secure } from "./security.ts";
 import { TRACKING_ROUTES } from "./tracking_routes.ts";
@@ -24,6 +25,7 @@ const ROUTER: Router = new Router([
   ...["/api/2.0", "/ajax-api/2.0"].flatMap((api) =>
     [
       [`${api}/mlflow/`, TRACKING_ROUTES],
+      [`${api}/mlflow/`, REGISTRY_ROUTES],
       [`${api}/mlflow/`, ARTIFACT_ROUTES],
       [`${api}/mlflow-artifacts/`, PROXY_ROUTES],
     ] as const
@@ -35,6 +37,7 @@ const ROUTER: Router = new Router([
     "GET health": async () => text("OK"),
     "GET version": async () => text(MLFLOW_VERSION),
     "GET get-artifact": getArtifact,
+    "GET model-versions/get-artifact": getModelVersionArtifact,
   }],
 ]);
 

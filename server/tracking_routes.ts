@@ -230,7 +230,8 @@ function readSearch(fields: Fields, viewType: "view_type" | "run_view_type"): St
   };
 }
 
-function writePage<T>(name: string, { items, nextPageToken }: Page<T>, write: (item: T) => Json): Json {
+/** A page of entries as a reply lists them. */
+export function writePage<T>(name: string, { items, nextPageToken }: Page<T>, write: (item: T) => Json): Json {
   return {
     ...items.length === 0 ? {} : { [name]: items.map(write) },
     ...nextPageToken === undefined ? {} : { next_page_token: nextPageToken },

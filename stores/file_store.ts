@@ -34,6 +34,7 @@ import { FileInputs } from "./file/inputs.ts";
 import { Layout } from "./file/layout.ts";
 import { absoluteFolderUri, folderOf } from "./file/location.ts";
 import { FileModels } from "./file/models.ts";
+import { FileRegistry } from "./file/registry.ts";
 import { FileRuns } from "./file/runs.ts";
 import { experimentQuery, isInView, loggedModelQuery } from "./in_memory_search.ts";
 import { loggedModelOffset, loggedModelPage, pageOf, pageOffset, resultLimit } from "./page.ts";
@@ -56,6 +57,7 @@ import type {
  */
 export class FileStore implements TrackingStore {
   readonly uri: string;
+  readonly registry: FileRegistry;
   readonly #policy: LengthPolicy;
   readonly #experiments: FileExperiments;
   readonly #inputs: FileInputs;
@@ -72,6 +74,7 @@ export class FileStore implements TrackingStore {
     this.#inputs = new FileInputs(layout, this.#experiments);
     this.#models = new FileModels(layout, this.#experiments);
     this.#runs = new FileRuns(layout, this.#experiments, this.#models);
+    this.registry = new FileRegistry(root);
   }
 
   /**

@@ -14,7 +14,8 @@ import {
 } from "./filter.ts";
 import type { LoggedModelOrder, LoggedModelSearch, StoreSearch } from "./store.ts";
 
-type Value = string | number;
+/** What is compared and ordered by. */
+export type Value = string | number;
 
 /** A search for entities that are held in memory, with the answers of the SQL stores. */
 export interface Query<T> {
@@ -29,7 +30,7 @@ export interface RunQuery extends Query<RunRecord> {
 }
 
 /** How the names of a filter are looked up in an entity. */
-interface Lookup<T> {
+export interface Lookup<T> {
   /** The values that a comparison looks at: none, one, or one for each dataset. */
   values(item: T, entity: Entity, key: string): readonly Value[];
   /** The value that a term of the order looks at. */
@@ -120,14 +121,14 @@ export function isInView(stage: "active" | "deleted", view: ViewType = "ACTIVE_O
 function runValues({ info, data, inputs }: RunRecord, entity: Entity, key: string): readonly Value[] {
   switch (entity) {
     case "metric":
-      return own(data.metrics, key);
+      return byKey(data.metrics, key);
     case "parameter":
-      return own(data.params, key);
+      return byKey(data.params, key);
     case "tag":
-      return own(data.tags, key);
+      return byKey(data.tags, key);
     case "dataset":
       return inputs.datasetInputs.flatMap(({ dataset, tags }) =>
-        key === "context" ? own(tags, "mlflow.data.context") : [key === "name" ? dataset.name : dataset.digest]
+        key === "context" ? byKey(tags, "mlflow.data.context") : [key === "name" ? dataset.name : dataset.digest]
       );
     case "attribute":
       return present(runAttribute(info, key));
@@ -157,7 +158,7 @@ function runAttribute(info: RunRecord["info"], key: string): Value | undefined {
 }
 
 function experimentValues(experiment: Experiment, entity: Entity, key: string): readonly Value[] {
-  if (entity === "tag") return own(experiment.tags, key);
+  if (entity === "tag") return byKey(experiment.tags, key);
   switch (key) {
     case "experiment_id":
       return [experiment.experimentId];
@@ -171,8 +172,8 @@ function experimentValues(experiment: Experiment, entity: Entity, key: string): 
 }
 
 function modelValues(model: LoggedModel, entity: Entity, key: string): readonly Value[] {
-  if (entity === "parameter") return own(model.params, key);
-  if (entity === "tag") return own(model.tags, key);
+  if (entity === "parameter") return byKey(model.params, key);
+  if (entity === "tag") return byKey(model.tags, key);
   switch (key) {
     case "model_id":
       return [model.modelId];
@@ -213,7 +214,8 @@ function isDataset(dataset: LoggedModelMetric["dataset"], name: string, digest: 
   return dataset?.name === name && (digest === undefined || dataset.digest === digest);
 }
 
-function findAll<T>(
+/** The items that the comparisons all hold for, in the order of the terms. */
+export function findAll<T>(
   items: readonly T[],
   comparisons: readonly Comparison[],
   orders: readonly Order[],
@@ -294,7 +296,8 @@ function byAttribute(key: string, ascending: boolean = true): Order {
   return { entity: "attribute", key, ascending };
 }
 
-function own<V extends Value>(record: Readonly<Record<string, V>>, key: string): readonly V[] {
+/** The value of a key, in a list: none where it is not there. */
+export function byKey<V extends Value>(record: Readonly<Record<string, V>>, key: string): readonly V[] {
   return Object.hasOwn(record, key) ? [record[key]] : [];
 }
 

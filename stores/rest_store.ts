@@ -24,6 +24,7 @@ import {
 } from "../validate.ts";
 import { HttpClient, type HttpOptions, type HttpRequest } from "./http.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
+import { RestRegistry } from "./rest_registry.ts";
 import type {
   Batch,
   LoggedModelSearch,
@@ -34,7 +35,6 @@ import type {
   TrackingStore,
 } from "./store.ts";
 import {
-  isJson,
   type Json,
   readDatasetSummary,
   readExperiment,
@@ -42,6 +42,8 @@ import {
   readLoggedModel,
   readMetric,
   readMetricOfRun,
+  readPage,
+  readPart,
   readRun,
   readRunInfo,
   readText,
@@ -65,6 +67,7 @@ const MODEL_PARAMS = 100;
 /** A store on an MLflow tracking server, asked over HTTP. */
 export class RestStore implements TrackingStore {
   readonly uri: string;
+  readonly registry: RestRegistry;
   readonly #http: HttpClient;
   readonly #truncateLongValues: boolean = readBooleanEnv("MLFLOW_TRUNCATE_LONG_VALUES", true);
   /** Servers before MLflow 3.4 give a metric's whole history at once. */
@@ -74,6 +77,7 @@ export class RestStore implements TrackingStore {
     // A name and password of the URL stay with the client: an object that is printed must not show them.
     this.uri = http.url;
     this.#http = http;
+    this.registry = new RestRegistry(http);
   }
 
   /**
@@ -153,7 +157,7 @@ export class RestStore implements TrackingStore {
       tags,
     };
     const reply = await this.#post("runs/create", json, { repeatable: false, wants: "run" });
-    return readRun(part(reply, "run"));
+    return readRun(readPart(reply, "run"));
   }
 
   async getRun(runId: string): Promise<RunRecord> {
@@ -162,7 +166,7 @@ export class RestStore implements TrackingStore {
 
   async updateRun(runId: string, { status, endTime, runName }: RunUpdate): Promise<RunInfo> {
     const json = { run_id: runId, status, end_time: endTime, run_name: runName || undefined };
-    return readRunInfo(part(await this.#post("runs/update", json, { wants: "run_info" }), "run_info"));
+    return readRunInfo(readPart(await this.#post("runs/update", json, { wants: "run_info" }), "run_info"));
   }
 
   async deleteRun(runId: string): Promise<void> {
@@ -286,7 +290,7 @@ export class RestStore implements TrackingStore {
       tags: writeRecord(model.tags),
     };
     const reply = await this.#post("logged-models", json, { repeatable: false, wants: "model" });
-    const made = readLoggedModel(part(reply, "model"));
+    const made = readLoggedModel(readPart(reply, "model"));
     if (params.length <= MODEL_PARAMS) return made;
     await this.logLoggedModelParams(made.modelId, params.slice(MODEL_PARAMS));
     return await this.getLoggedModel(made.modelId);
@@ -299,7 +303,7 @@ export class RestStore implements TrackingStore {
   async finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel> {
     const json = { model_id: modelId, status: writeModelStatus(status) };
     const reply = await this.#send("PATCH", modelPath(modelId), json, { wants: "model" });
-    return readLoggedModel(part(reply, "model"));
+    return readLoggedModel(readPart(reply, "model"));
   }
 
   async logLoggedModelParams(modelId: string, params: readonly Param[]): Promise<void> {
@@ -356,7 +360,7 @@ export class RestStore implements TrackingStore {
 
   /** The object of this name in the reply to a GET. */
   async #get(path: string, query: HttpRequest["query"], wants: string): Promise<Json> {
-    return part(await this.#http.json({ method: "GET", path: `${API}/${path}`, query, wants }), wants);
+    return readPart(await this.#http.json({ method: "GET", path: `${API}/${path}`, query, wants }), wants);
   }
 
   /** Sends a POST; all but those that say so do nothing more if they are done twice. */
@@ -378,11 +382,6 @@ function modelPath(modelId: string): string {
   return `logged-models/${encodeURIComponent(modelId)}`;
 }
 
-function part(reply: Json, name: string): Json {
-  const value = reply[name];
-  return isJson(value) ? value : {};
-}
-
 function writeSearch(search: StoreSearch, maxResults: number): Json {
   return {
     filter: search.filter || undefined,
@@ -391,10 +390,6 @@ function writeSearch(search: StoreSearch, maxResults: number): Json {
     max_results: resultLimit(search.maxResults, maxResults),
     page_token: search.pageToken,
   };
-}
-
-function readPage<T>(reply: Json, name: string, read: (json: Json) => T): Page<T> {
-  return { items: readList(reply[name]).map(read), nextPageToken: readText(reply.next_page_token) || undefined };
 }
 
 /** The list in pieces of at most `size`. */

@@ -262,7 +262,8 @@ function modelOrder({ entity, key, ascending }: Order, { datasetName, datasetDig
   );
 }
 
-function compare(column: string, { comparator, value }: Comparison): Sql {
+/** The condition that a column meets a comparison. */
+export function compare(column: string, { comparator, value }: Comparison): Sql {
   switch (comparator) {
     case "IN":
     case "NOT IN":

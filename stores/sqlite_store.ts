@@ -32,6 +32,7 @@ import { SqliteExperiments } from "./sqlite_experiments.ts";
 import { SqliteInputs } from "./sqlite_inputs.ts";
 import { SqliteMetrics } from "./sqlite_metrics.ts";
 import { SqliteModels } from "./sqlite_models.ts";
+import { SqliteRegistry } from "./sqlite_registry.ts";
 import { SqliteRuns } from "./sqlite_runs.ts";
 import { openSchema } from "./sqlite_schema.ts";
 import type {
@@ -52,6 +53,7 @@ import type {
  */
 export class SqliteStore implements TrackingStore {
   readonly uri: string;
+  readonly registry: SqliteRegistry;
   readonly #db: SqliteDatabase;
   readonly #policy: LengthPolicy;
   readonly #experiments: SqliteExperiments;
@@ -69,6 +71,7 @@ export class SqliteStore implements TrackingStore {
     this.#inputs = new SqliteInputs(db);
     this.#runs = new SqliteRuns(db, this.#experiments, this.#metrics, this.#inputs);
     this.#models = new SqliteModels(db, this.#experiments);
+    this.registry = new SqliteRegistry(db);
   }
 
   /**

@@ -17,6 +17,7 @@ import type {
   Tag,
   ViewType,
 } from "../entities.ts";
+import type { RegistryStore } from "./registry_store.ts";
 
 /** What is logged to a run in one go: all of it is written or none of it. */
 export interface Batch {
@@ -117,6 +118,8 @@ export interface RunUpdate {
 export interface TrackingStore extends AsyncDisposable {
   /** The URI that opens this store again. */
   readonly uri: string;
+  /** The model registry that is kept at the same place. */
+  readonly registry: RegistryStore;
 
   /**
    * Makes an experiment and gives its id. A name in use, also by a deleted experiment, is `RESOURCE_ALREADY_EXISTS`.

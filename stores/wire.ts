@@ -15,6 +15,7 @@ import type {
   LoggedModelStatus,
   Metric,
   MetricOfRun,
+  Page,
   RunInfo,
   RunRecord,
   RunStatus,
@@ -86,6 +87,17 @@ export function isJson(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The object of this name in a reply, an empty one where there is none. */
+export function readPart(reply: Json, name: string): Json {
+  const value = reply[name];
+  return isJson(value) ? value : {};
+}
+
+/** A page of the list of this name in a reply. */
+export function readPage<T>(reply: Json, name: string, read: (json: Json) => T): Page<T> {
+  return { items: readList(reply[name]).map(read), nextPageToken: readText(reply.next_page_token) || undefined };
+}
+
 /** The objects of a list that is left out where it is empty. */
 export function readList(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value.filter(isJson) : [];
@@ -113,7 +125,8 @@ export function writeDouble(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
 
-function readRecord(value: unknown): Record<string, string> {
+/** Tags or params of MLflow's JSON. */
+export function readRecord(value: unknown): Record<string, string> {
   return Object.fromEntries(readList(value).map(({ key, value }) => [readText(key), readText(value)]));
 }
 
@@ -408,6 +421,6 @@ export function writeModelStatus(status: LoggedModelStatus): string {
 }
 
 /** A list under its name, left out where it is empty. */
-function filled(name: string, list: readonly unknown[]): Json {
+export function filled(name: string, list: readonly unknown[]): Json {
   return list.length === 0 ? {} : { [name]: list };
 }

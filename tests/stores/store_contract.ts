@@ -6,10 +6,11 @@
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { DatasetInput, ViewType } from "../../entities.ts";
-import type { ErrorCode } from "../../errors.ts";
 import { MlflowError } from "../../errors.ts";
 import type { LoggedModelSearch, TrackingStore } from "../../stores/store.ts";
 import { gatedTest } from "../support/gate.ts";
+import { type Check, refused, uniqueName } from "./contract_case.ts";
+import { REGISTRY_CASES } from "./registry_contract.ts";
 
 /** How a store takes the contract. */
 export interface ContractOptions {
@@ -18,8 +19,6 @@ export interface ContractOptions {
   /** Why something that the store needs cannot be used here; undefined where it can. */
   readonly missing?: string | undefined;
 }
-
-type Check = (store: TrackingStore, experimentId: string) => Promise<void>;
 
 const CASES = new Map<string, Check>();
 
@@ -75,10 +74,6 @@ function casesOf(open: () => Promise<TrackingStore>, { skip = {} }: ContractOpti
 
 function test(promise: string, check: Check): void {
   CASES.set(promise, check);
-}
-
-function uniqueName(name: string): string {
-  return `${name}-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 async function newRun(store: TrackingStore, experimentId: string): Promise<string> {
@@ -836,11 +831,7 @@ test("refuses bad names of logged models", async (store, experimentId) => {
   }
 });
 
-async function refused(work: () => Promise<unknown>, code: ErrorCode, sentence: string): Promise<void> {
-  const error = await assertRejects(work, MlflowError);
-  assertEquals(error.code, code, error.message);
-  assertStringIncludes(error.reason, sentence);
-}
+for (const [promise, check] of Object.entries(REGISTRY_CASES)) test(promise, check);
 
 /** Runs work whose warning is expected. */
 async function quietly(work: () => Promise<void>): Promise<void> {
