@@ -1,9 +1,10 @@
 import { basename, join } from "@std/path";
 import { openArtifacts } from "./artifacts/open_repository.ts";
 import type { TransferOptions } from "./artifacts/repository.ts";
-import type { FileInfo, Image } from "./entities.ts";
+import type { FileInfo, Image, ModelVersion } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
 import type { LoadImageOptions } from "./images.ts";
+import { MLMODEL } from "./model_flavor.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 
 /** How artifacts are copied to this machine. */
@@ -16,12 +17,14 @@ export interface DownloadOptions extends TransferOptions {
 export interface ArtifactOptions {
   /** The tracking URI, whose store knows the runs and models. @default {the one that `getTrackingUri` gives} */
   readonly trackingUri?: string;
+  /** The URI of the registry that knows the registered models. @default {the one in force for the tracking URI} */
+  readonly registryUri?: string;
 }
 
 /**
  * The files and folders in a folder of artifacts; none for a file or a missing folder.
  *
- * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, or a path or URI as runs have it for their artifacts
+ * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>@<alias>/<path>`, or a path or URI as runs have it for their artifacts
  */
 export async function listArtifacts(uri: string, options: ArtifactOptions = {}): Promise<FileInfo[]> {
   return await doing(`Cannot list artifacts "${uri}"`, async () => {
@@ -33,14 +36,15 @@ export async function listArtifacts(uri: string, options: ArtifactOptions = {}):
 /**
  * Copies a file or folder of artifacts to this machine and gives the path it has there.
  *
- * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, or a path or URI as runs have it for their artifacts
+ * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>@<alias>/<path>`, or a path or URI as runs have it for their artifacts
  */
 export async function downloadArtifacts(uri: string, options: DownloadOptions & ArtifactOptions = {}): Promise<string> {
-  const { localDirectory, trackingUri, ...transfer } = options;
+  const { localDirectory, trackingUri, registryUri, ...transfer } = options;
   return await doing(`Cannot download artifacts "${uri}"`, async () => {
-    const { repository, path } = await open(uri, { trackingUri });
+    const { repository, path, version } = await open(uri, { trackingUri, registryUri });
     const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), basename(path));
     await repository.download(path, target, transfer);
+    if (version !== undefined) await describeVersion(version, target);
     return target;
   });
 }
@@ -48,7 +52,7 @@ export async function downloadArtifacts(uri: string, options: DownloadOptions & 
 /**
  * A text file among artifacts, read as UTF-8.
  *
- * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, or a path or URI as runs have it for their artifacts
+ * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>@<alias>/<path>`, or a path or URI as runs have it for their artifacts
  */
 export async function loadText(uri: string, options: ArtifactOptions = {}): Promise<string> {
   return decodeText(await read(uri, options));
@@ -57,7 +61,7 @@ export async function loadText(uri: string, options: ArtifactOptions = {}): Prom
 /**
  * A JSON file among artifacts, or a YAML one, which ends in `.yaml` or `.yml`. What cannot be read is `DATA_LOSS`.
  *
- * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, or a path or URI as runs have it for their artifacts
+ * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>@<alias>/<path>`, or a path or URI as runs have it for their artifacts
  */
 export async function loadDict(uri: string, options: ArtifactOptions = {}): Promise<unknown> {
   return await parseDict(await read(uri, options), uri);
@@ -66,7 +70,7 @@ export async function loadDict(uri: string, options: ArtifactOptions = {}): Prom
 /**
  * An image among artifacts: what Python calls `mlflow.artifacts.load_image`, while `loadImage` reads a file.
  *
- * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, or a path or URI as runs have it for their artifacts
+ * @param uri `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>@<alias>/<path>`, or a path or URI as runs have it for their artifacts
  */
 export async function loadImageArtifact(uri: string, options: LoadImageOptions & ArtifactOptions = {}): Promise<Image> {
   return await parseImage(await read(uri, options), options);
@@ -121,6 +125,16 @@ async function read(uri: string, options: ArtifactOptions): Promise<Uint8Array<A
   });
 }
 
-function open(uri: string, { trackingUri = getTrackingUri() }: ArtifactOptions): ReturnType<typeof openArtifacts> {
-  return openArtifacts(uri, { trackingUri });
+function open(uri: string, options: ArtifactOptions): ReturnType<typeof openArtifacts> {
+  const { trackingUri = getTrackingUri(), registryUri } = options;
+  return openArtifacts(uri, { trackingUri, registryUri });
+}
+
+/** Writes beside a model's description which version it is, as Python's client does. */
+async function describeVersion({ name, version }: ModelVersion, folder: string): Promise<void> {
+  const found = await Deno.stat(join(folder, MLMODEL)).catch(() => undefined);
+  if (!found?.isFile) return;
+  const { writeYaml } = await import("./yaml.ts");
+  const text = writeYaml({ model_name: name, model_version: String(version) });
+  await Deno.writeTextFile(join(folder, "registered_model_meta"), text);
 }

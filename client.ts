@@ -1,6 +1,6 @@
 /**
- * {@linkcode MlflowClient}: experiments, runs, artifacts and logged models by explicit ids, for programs that keep track of
- * runs themselves.
+ * {@linkcode MlflowClient}: experiments, runs, artifacts, logged and registered models by explicit ids, for programs that keep
+ * track of runs themselves.
  *
  * @module
  */
@@ -35,6 +35,8 @@ import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeI
 import type { LoadImageOptions } from "./images.ts";
 import { layersModelFiles, type LayersModelLike } from "./model_flavor.ts";
 import { pythonText, pythonTexts } from "./python_text.ts";
+import { RegistryClient } from "./registry_client.ts";
+import { registryUriOf } from "./registry_uri.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
@@ -59,7 +61,11 @@ export type {
   Metric,
   MetricInput,
   MetricOfRun,
+  ModelVersion,
+  ModelVersionStage,
+  ModelVersionStatus,
   Param,
+  RegisteredModel,
   RunData,
   RunInfo,
   RunInputs,
@@ -73,11 +79,18 @@ export type {
 export type { LogInputOptions } from "./dataset.ts";
 export { type ErrorCode, MlflowError, type MlflowErrorOptions } from "./errors.ts";
 export type { ImageSource, LogImageOptions } from "./image_log.ts";
+export {
+  type CreateModelVersionOptions,
+  type CreateRegisteredModelOptions,
+  RegistryClient,
+  type RegistrySearchOptions,
+} from "./registry_client.ts";
 export { SearchResults } from "./search.ts";
 export type { Page } from "./entities.ts";
 export type { LayersModelLike, SymbolicTensorLike } from "./model_flavor.ts";
 export type { LoadImageOptions, ReadImageOptions } from "./images.ts";
 export type { Interpolation } from "./image/resize.ts";
+export type { NewModelVersion, VersionNumber } from "./stores/registry_store.ts";
 export type { LoggedModelOrder, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate } from "./stores/store.ts";
 export type { LoadTableOptions, Table, TableData } from "./table.ts";
 
@@ -155,7 +168,7 @@ export interface LogModelOptions {
 const PAGE_SIZE = 1000;
 
 /**
- * Experiments, runs, artifacts and logged models by explicit ids.
+ * Experiments, runs, artifacts, logged and registered models by explicit ids.
  *
  * ```ts
  * import { MlflowClient } from "@mlflow-deno/mlflow/client";
@@ -168,7 +181,7 @@ const PAGE_SIZE = 1000;
  *
  * What a store refuses is an {@linkcode MlflowError} with MLflow's code and sentence.
  */
-export class MlflowClient {
+export class MlflowClient extends RegistryClient {
   /** The tracking URI that the client works with. */
   readonly trackingUri: string;
   readonly #uri: string;
@@ -177,8 +190,11 @@ export class MlflowClient {
    * Makes a client; the store is opened at its first use.
    *
    * @param trackingUri such as `sqlite:///mlflow.db`. @default {the one that `getTrackingUri` gives}
+   * @param registryUri where registered models are kept. @default {the one set by `setRegistryUri` or
+   * `MLFLOW_REGISTRY_URI`, else `trackingUri`}
    */
-  constructor(trackingUri: string = getTrackingUri()) {
+  constructor(trackingUri: string = getTrackingUri(), registryUri: string = registryUriOf(trackingUri)) {
+    super(trackingUri, registryUri);
     this.trackingUri = trackingUri;
     this.#uri = absoluteUri(trackingUri);
   }

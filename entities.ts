@@ -313,7 +313,7 @@ export interface ModelVersion {
   readonly status: ModelVersionStatus;
   /** What went wrong with it, if something did. */
   readonly statusMessage: string | undefined;
-  /** The logged model that it was made of. */
+  /** The logged model that it was made of, where the source or the store tells it. */
   readonly modelId: string | undefined;
   /** Its tags. */
   readonly tags: Readonly<Record<string, string>>;

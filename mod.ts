@@ -114,6 +114,14 @@ export {
   setActiveModel,
   setLoggedModelTags,
 } from "./logged_models.ts";
+export {
+  registerModel,
+  type RegisterModelOptions,
+  searchModelVersions,
+  searchRegisteredModels,
+  setModelVersionTag,
+} from "./model_registry.ts";
+export { getRegistryUri, setRegistryUri } from "./registry_uri.ts";
 export { loadModel, type ModelLoader } from "./models.ts";
 export * from "./plots.ts";
 export { type ProjectRun, runProject, type RunProjectOptions, type StartedProject } from "./projects.ts";

@@ -45,7 +45,8 @@ export interface ModelLoader {
  * ```
  *
  * @param tf your tfjs
- * @param uri `models:/m-…`, `runs:/<run id>/<model's name or path>`, or the path or URI of the model's folder
+ * @param uri `models:/m-…`, `models:/<name>/<version>`, `models:/<name>@<alias>`, `runs:/<run id>/<model's name or path>`,
+ * or the path or URI of the model's folder
  * @returns what your `tf.loadLayersModel` returns
  */
 export async function loadModel<TF extends ModelLoader>(

@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { basename, dirname } from "@std/path";
-import type { LoggedModel } from "../entities.ts";
+import type { LoggedModel, ModelVersion } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
+import { findModelVersion, splitModelUri } from "../model_uri.ts";
+import { registryUriOf } from "../registry_uri.ts";
 import { HttpClient } from "../stores/http.ts";
 import { absoluteUri, openStore } from "../stores/open_store.ts";
 import { getTrackingUri } from "../tracking_uri.ts";
@@ -20,6 +22,8 @@ export interface OpenOptions {
    * @default {the one that `getTrackingUri` gives}
    */
   readonly trackingUri?: string;
+  /** Where registered models are kept. @default {the one in force for the tracking URI} */
+  readonly registryUri?: string;
 }
 
 /** Some files: a repository, and the path in it. */
@@ -27,6 +31,8 @@ export interface Artifacts {
   readonly repository: ArtifactRepository;
   /** The path of a file or folder; empty for the root. */
   readonly path: string;
+  /** The version of a registered model that the URI names, and whose files these are. */
+  readonly version?: ModelVersion;
 }
 
 const servers = new Map<string, Promise<HttpClient>>();
@@ -59,7 +65,8 @@ export function openRepository(location: string, options: OpenOptions = {}): Art
 }
 
 /**
- * The files that a URI names: `runs:/<run id>/<path>`, `models:/m-…/<path>`, or whatever `openRepository` takes.
+ * The files that a URI names: `runs:/<run id>/<path>`, `models:/m-…/<path>`, `models:/<name>/<version>/<path>`,
+ * `models:/<name>@<alias>/<path>`, or whatever `openRepository` takes.
  *
  * The first part of a run's path may be the name of a model that the run has put out, which is then meant, as in MLflow.
  */
@@ -67,7 +74,7 @@ export async function openArtifacts(uri: string, options: OpenOptions = {}): Pro
   const scheme = hasScheme(uri) ? uri.slice(0, uri.indexOf(":")).toLowerCase() : "file";
   const [, place = ""] = /^[^:]+:\/+([^?#]*?)\/*$/.exec(uri) ?? [];
   if (scheme === "runs") return await ofRun(uri, place.split("/"), options);
-  if (scheme === "models") return await ofModel(uri, place.split("/"), options);
+  if (scheme === "models") return await ofModel(uri, options);
   if (scheme === "file") return await ofLocal(hasScheme(uri) ? fileURLToPath(uri) : uri);
   // The last part of the path is looked for in what is above it, which may be the root.
   const [, above, name, query] =
@@ -105,16 +112,20 @@ async function ofRun(uri: string, [runId, ...parts]: readonly string[], options:
     : artifactsAt(named.artifactLocation, parts.slice(1), options);
 }
 
-async function ofModel(uri: string, [name, ...parts]: readonly string[], options: OpenOptions): Promise<Artifacts> {
-  if (!/^m-[^/@]+$/.test(name)) {
-    throw new MlflowError(
-      "INVALID_PARAMETER_VALUE",
-      `a logged model's URI reads models:/m-…; registered models are not supported yet: ${uri}`,
-    );
+async function ofModel(uri: string, options: OpenOptions): Promise<Artifacts> {
+  const { model, path: parts } = splitModelUri(uri);
+  const trackingUri = options.trackingUri ?? getTrackingUri();
+  if ("modelId" in model) {
+    const store = await openStore(absoluteUri(trackingUri));
+    return artifactsAt((await store.getLoggedModel(model.modelId)).artifactLocation, parts, options);
   }
-  const store = await openStore(absoluteUri(options.trackingUri ?? getTrackingUri()));
-  const { artifactLocation } = await store.getLoggedModel(name);
-  return artifactsAt(artifactLocation, parts, options);
+  const { registry } = await openStore(absoluteUri(options.registryUri ?? registryUriOf(trackingUri)));
+  const version = await findModelVersion(model, registry);
+  const location = await registry.getModelVersionDownloadUri(version.name, version.version);
+  // Who registered it may have named a run's folder, or another version.
+  if (!/^(?:runs|models):/i.test(location)) return { ...artifactsAt(location, parts, options), version };
+  const { repository, path } = await openArtifacts(location, options);
+  return { repository, path: checkArtifactPath(parts.reduce(inFolder, path)), version };
 }
 
 function artifactsAt(location: string, parts: readonly string[], options: OpenOptions): Artifacts {

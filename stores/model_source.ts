@@ -11,6 +11,8 @@ export interface ModelSource {
   readonly storageLocation: string;
   /** The run that made the model. */
   readonly runId: string | undefined;
+  /** The logged model that it was made of. */
+  readonly modelId: string | undefined;
 }
 
 /** Looks up what the source of a new version names: a logged model, another version, or a place. */
@@ -21,19 +23,20 @@ export async function findSource(
 ): Promise<ModelSource> {
   if (!isModelUri(source)) {
     const run = runId || (modelId && (await models.getLoggedModel(modelId)).sourceRunId);
-    return { source, storageLocation: source, runId: run || undefined };
+    return { source, storageLocation: source, runId: run || undefined, modelId };
   }
   const uri = parseModelUri(source);
   try {
     if ("modelId" in uri) {
       const { artifactLocation, sourceRunId } = await models.getLoggedModel(uri.modelId);
-      return { source, storageLocation: artifactLocation, runId: runId || sourceRunId };
+      return { source, storageLocation: artifactLocation, runId: runId || sourceRunId, modelId: uri.modelId };
     }
     const version: ModelVersion = await findModelVersion(uri, registry);
     return {
       source: `models:/${version.name}/${version.version}`,
       storageLocation: await registry.getModelVersionDownloadUri(version.name, version.version),
       runId: runId || version.runId,
+      modelId: modelId ?? version.modelId,
     };
   } catch (error) {
     if (!(error instanceof MlflowError)) throw error;

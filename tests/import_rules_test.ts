@@ -19,7 +19,8 @@ const RUN_TIME = ["static", "dynamic"] as const;
 const ours = (target: string) => !/^[a-z]+:/.test(target);
 const oneOf = (...names: string[]) => (file: string) =>
   names.some((name) => name.endsWith("/") ? file.startsWith(name) : file === name);
-const store = (target: string) => /^stores\/(?!open_store).+_store\.ts$/.test(target);
+// `registry_store.ts` is an interface, as `store.ts` is.
+const store = (target: string) => /^stores\/(?!open_store|registry_store).+_store\.ts$/.test(target);
 const repository = (target: string) => /^artifacts\/(?!open_repository).+_repository\.ts$/.test(target);
 const tfjs = (target: string) => target.startsWith("npm:@tensorflow/");
 const runs = oneOf(

@@ -189,7 +189,7 @@ export class FileRegistry implements RegistryStore {
     const { name, runLink, description, tags = {} } = version;
     checkModelName(name);
     checkRegistryTags(tags);
-    const { source, storageLocation, runId } = await findSource(version, this, models);
+    const { source, storageLocation, runId, modelId } = await findSource(version, this, models);
     const number = this.#locked(() => {
       this.#touch(name);
       const number = Math.max(0, ...versionsIn(this.#modelFolder(name))) + 1;
@@ -204,7 +204,7 @@ export class FileRegistry implements RegistryStore {
         deployment_job_state: null,
         description: description ?? null,
         last_updated_timestamp: now,
-        model_id: version.modelId ?? modelIdOf(source) ?? null,
+        model_id: modelId ?? null,
         name,
         run_id: runId ?? null,
         run_link: runLink ?? null,
