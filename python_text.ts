@@ -21,7 +21,7 @@ export function pythonFloatText(value: number): string {
 function represent(value: unknown, around: readonly object[] = []): string {
   switch (typeof value) {
     case "string":
-      return quote(value);
+      return pythonQuote(value);
     case "number":
       return number(value);
     case "boolean":
@@ -62,8 +62,11 @@ function number(value: number): string {
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** Python escapes the backslash and whatever it does not call printable: control characters, odd spaces, … */
-function quote(text: string): string {
+/**
+ * A text as Python's `repr()` writes it: in quotes, the backslash and whatever it does not call printable (control
+ * characters, odd spaces, …) escaped.
+ */
+export function pythonQuote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(/\\|(?! )[\p{C}\p{Z}]/gu, (character) => ESCAPES[character] ?? numbered(character));
   return mark + (mark === "'" ? escaped.replaceAll("'", "\\'") : escaped) + mark;

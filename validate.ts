@@ -1,6 +1,8 @@
 import { posix } from "@std/path";
 import type { DatasetInput, MetricInput, Param, Tag } from "./entities.ts";
+import { readEnv } from "./env.ts";
 import { type ErrorCode, MlflowError } from "./errors.ts";
+import { pythonQuote, pythonText } from "./python_text.ts";
 
 /** MLflow's limits, in characters unless the name says otherwise. */
 export const LIMITS = {
@@ -9,6 +11,7 @@ export const LIMITS = {
   tagValue: 8000,
   experimentName: 500,
   experimentTagValue: 20000,
+  artifactLocation: 2048,
   metricsPerBatch: 1000,
   paramsPerBatch: 100,
   tagsPerBatch: 100,
@@ -27,6 +30,9 @@ export const LIMITS = {
   /** Experiments whose datasets are asked for at once. */
   datasetExperiments: 20,
 } as const;
+
+/** The tag that holds a run's name. */
+export const RUN_NAME_TAG = "mlflow.runName";
 
 /** A metric with nothing left to be filled in. */
 export interface CheckedMetric extends Required<Omit<MetricInput, "modelId" | "dataset">> {
@@ -63,7 +69,9 @@ export function checkBatch(
   const checked: CheckedBatch = {
     metrics: metrics.map((metric, i) => checkMetric(metric, now, path("metrics", i))),
     params: params.map(({ key, value }, i) => checkParam(key, value, path("params", i), policy)),
-    tags: tags.map(({ key, value }, i) => checkTag(key, value, path("tags", i), policy)),
+    tags: tags.map(({ key, value }, i) => checkTag(key, value, path("tags", i), policy))
+      // A run always has a name: an empty one leaves it the one it has.
+      .filter(({ key, value }) => key !== RUN_NAME_TAG || value !== ""),
   };
   checkCount("metrics", metrics.length, LIMITS.metricsPerBatch);
   checkCount("params", params.length, LIMITS.paramsPerBatch);
@@ -104,12 +112,14 @@ function checkMetric(metric: MetricInput, now: number, path: string): CheckedMet
 
 function checkParam(key: string, value: string, path: string, policy: LengthPolicy): Param {
   checkName(key, `${path}key`);
+  checkText(value, `${path}value`);
   checkLength("Param key", key, LIMITS.key);
   return { key, value: fit("Param value", value, LIMITS.paramValue, policy) };
 }
 
 function checkTag(key: string, value: string, path: string, policy: LengthPolicy): Tag {
   checkName(key, `${path}key`);
+  checkText(value, `${path}value`);
   checkLength(`${path}key`, key, LIMITS.key);
   return { key, value: fit(`${path}value`, value, LIMITS.tagValue, policy) };
 }
@@ -117,6 +127,7 @@ function checkTag(key: string, value: string, path: string, policy: LengthPolicy
 /** Checks the tag of an experiment, whose value is never cut. */
 export function checkExperimentTag(key: string, value: string): void {
   checkName(key, "key");
+  checkText(value, "value");
   checkLength("key", key, LIMITS.key);
   checkLength("value", value, LIMITS.experimentTagValue);
 }
@@ -124,17 +135,28 @@ export function checkExperimentTag(key: string, value: string): void {
 /** Checks the name of an experiment. */
 export function checkExperimentName(name: string): void {
   if (name === "" || name === undefined || name === null) throw invalid(`Invalid experiment name: '${name}'`);
-  if (typeof name !== "string") throw invalid(`Invalid experiment name: ${name}. Expects a string.`);
+  if (typeof name !== "string") throw invalid(`Invalid experiment name: ${pythonText(name)}. Expects a string.`);
   checkLength("name", name, LIMITS.experimentName);
 }
 
-/** An experiment's id as the whole number that databases hold. */
+/** Checks the length of an artifact location; `MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH` says how long one may be. */
+export function checkArtifactLocation(location: string): void {
+  const limit = Number(readEnv("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH") ?? LIMITS.artifactLocation);
+  if (characters(location) > limit) {
+    throw invalid(
+      `Invalid artifact path length. The length of the artifact path cannot be greater than ${limit} characters. To ` +
+        "configure this limit, please set the MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment variable.",
+    );
+  }
+}
+
+/** An experiment's id as the whole number of at most 64 bits that databases hold. */
 export function parseExperimentId(experimentId: string): bigint {
-  // A whole number that fits 64 bits: ids that come from MLflow's folders have 18 digits.
-  if (!/^[+-]?\d{1,18}$/.test(experimentId)) {
+  const id = /^[+-]?\d{1,19}$/.test(experimentId) ? BigInt(experimentId.replace(/^\+/, "")) : undefined;
+  if (id === undefined || BigInt.asIntN(64, id) !== id) {
     throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`);
   }
-  return BigInt(experimentId.replace(/^\+/, ""));
+  return id;
 }
 
 /** Checks the shape of a run's id. */
@@ -158,8 +180,9 @@ export function checkUnchanged(runId: string, changed: readonly ChangedParam[], 
       ? `Changing param values is not allowed. Param with key='${first.key}' was already logged with ` +
         `value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`
       : "Changing param values is not allowed. Params were already logged='[" +
-        changed.map(({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`)
-          .join(", ") +
+        changed.map(({ key, old, value }) =>
+          `{'key': ${pythonQuote(key)}, 'old_value': ${pythonQuote(old)}, 'new_value': ${pythonQuote(value)}}`
+        ).join(", ") +
         `]' for run ID='${runId}'.`,
   );
 }
@@ -181,9 +204,7 @@ export function checkLoggedModelName(name: string | undefined): void {
   const bad = [..."/:.%\"'"].filter((character) => name.includes(character));
   if (name === "" || bad.length > 0) {
     throw invalid(
-      `Invalid model name (${
-        JSON.stringify(name)
-      }) provided. Model name must be a non-empty string and cannot contain ` +
+      `Invalid model name (${pythonQuote(name)}) provided. Model name must be a non-empty string and cannot contain ` +
         `the following characters: ('/', ':', '.', '%', '"', "'")`,
     );
   }
@@ -291,16 +312,21 @@ export function isPlainPath(name: string): boolean {
   return normal === name && normal !== "." && !normal.startsWith("..") && !normal.startsWith("/");
 }
 
-/** `posixpath.normpath`, which drops a slash at the end where `path.normalize` keeps it. */
+/** `posixpath.normpath`: without the slash at the end that `path.normalize` keeps, with both of two at the beginning. */
 function normalize(name: string): string {
   const normal = posix.normalize(name);
-  return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
+  const short = normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
+  return /^\/\/(?!\/)/.test(name) ? `/${short}` : short;
 }
 
 /** Why a name is not a plain path. */
 export function pathMessage(name: string): string {
   return "Names may be treated as files in certain cases, and must not resolve to other names when treated as such. " +
-    `This name would resolve to '${normalize(name)}'`;
+    `This name would resolve to ${pythonQuote(normalize(name))}`;
+}
+
+function checkText(value: unknown, path: string): void {
+  if (typeof value !== "string") throw invalidValue(path, value, "It must be a text.");
 }
 
 /** Checks the length of a text, in characters. */

@@ -1,6 +1,14 @@
+import { isAbsolute, resolve } from "@std/path";
+
 /** Whether a location is a URI with a scheme, and not a path. A single letter is a drive of Windows. */
 export function hasScheme(location: string): boolean {
   return /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(location);
+}
+
+/** A location as a store keeps it: a path that is relative made absolute, any other path and a URI as it is. */
+export function absoluteLocation(location: string): string {
+  // Without the working directory, `resolve` loads all of node:process to ask for it.
+  return hasScheme(location) || isAbsolute(location) ? location : resolve(Deno.cwd(), location);
 }
 
 /** Appends path segments to a path, or to a URI before its query and fragment. */

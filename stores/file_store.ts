@@ -1,4 +1,3 @@
-import { resolve } from "@std/path";
 import { pathToFileURL } from "node:url";
 import type {
   DatasetInput,
@@ -14,10 +13,11 @@ import type {
   RunInfo,
   RunRecord,
 } from "../entities.ts";
-import { hasScheme } from "../artifacts/uri.ts";
+import { absoluteLocation } from "../artifacts/uri.ts";
 import { readBooleanEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
 import {
+  checkArtifactLocation,
   checkBatch,
   checkBulkInterval,
   checkDatasetInputs,
@@ -105,7 +105,8 @@ export class FileStore implements TrackingStore {
     checkExperimentName(name);
     const { artifactLocation: given, tags = {} } = options;
     for (const [key, value] of Object.entries(tags)) checkExperimentTag(key, value);
-    const location = given && (hasScheme(given) ? given : resolve(given));
+    const location = given && absoluteLocation(given);
+    if (location) checkArtifactLocation(location);
     return this.#experiments.create(name, location, Object.entries(tags));
   }
 
@@ -234,8 +235,7 @@ export class FileStore implements TrackingStore {
   }
 
   async finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel> {
-    this.#models.finalize(modelId, status);
-    return await this.#models.get(modelId);
+    return await this.#models.finalize(modelId, status);
   }
 
   async logLoggedModelParams(modelId: string, params: readonly Param[]): Promise<void> {

@@ -1,4 +1,5 @@
 import type { DatasetInput, DatasetSummary, LoggedModelInput, LoggedModelOutput, RunInputs } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
 import type { Row, SqliteDatabase } from "./sqlite_database.ts";
 import { newId, toRecord } from "./sqlite_rows.ts";
 
@@ -64,14 +65,17 @@ export class SqliteInputs {
   /** Records the models that a run has put out. */
   putModelOutputs(runId: string, models: readonly LoggedModelOutput[]): void {
     for (const { modelId, step } of models) {
-      this.#db.run(
+      const added = this.#db.run(
         "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step) " +
-          "VALUES (?, 'RUN_OUTPUT', ?, 'MODEL_OUTPUT', ?, ?)",
+          "VALUES (?, 'RUN_OUTPUT', ?, 'MODEL_OUTPUT', ?, ?) ON CONFLICT DO NOTHING",
         newId(),
         runId,
         modelId,
         step,
       );
+      if (added === 0) {
+        throw new MlflowError("BAD_REQUEST", `Model ${modelId} is an output of run ${runId} already.`);
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Metric, MetricOfRun, Page } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
 import type { CheckedMetric } from "../validate.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import type { SqliteDatabase } from "./sqlite_database.ts";
@@ -64,7 +65,7 @@ export class SqliteMetrics {
     const offset = pageOffset(options.pageToken);
     const rows = this.#db.all(
       `SELECT ${METRIC_COLUMNS} FROM metrics WHERE ${OF_RUN_AND_KEY} ` +
-        "ORDER BY metrics.timestamp, metrics.step, value LIMIT ? OFFSET ?",
+        "ORDER BY metrics.timestamp, metrics.step, value, is_nan LIMIT ? OFFSET ?",
       runId,
       key,
       limit + 1,
@@ -109,7 +110,10 @@ export class SqliteMetrics {
 
   /** MLflow's table for the metrics of models has no column for NaN, which reads back as 0 from there. */
   #putModelMetric(runId: string, modelId: string, row: MetricRow, dataset: CheckedMetric["dataset"]): void {
-    this.#db.run(
+    if (this.#db.get("SELECT 1 FROM logged_models WHERE model_id = ?", modelId) === undefined) {
+      throw new MlflowError("BAD_REQUEST", `Logged model with ID '${modelId}' not found.`);
+    }
+    const added = this.#db.run(
       "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, " +
         "experiment_id, run_id, dataset_uuid, dataset_name, dataset_digest) " +
         "SELECT ?, ?, ?, ?, ?, experiment_id, run_uuid, (SELECT dataset_uuid FROM datasets d WHERE d.experiment_id = " +
@@ -124,6 +128,23 @@ export class SqliteMetrics {
       dataset?.name ?? null,
       dataset?.digest ?? null,
       runId,
+    );
+    if (added > 0) return;
+    const { metric_value, dataset_name, dataset_digest } = this.#db.get(
+      "SELECT metric_value, dataset_name, dataset_digest FROM logged_model_metrics WHERE model_id = ? AND metric_name = ? " +
+        "AND metric_timestamp_ms = ? AND metric_step = ? AND run_id = ?",
+      modelId,
+      row.key,
+      row.timestamp,
+      row.step,
+      runId,
+    )!;
+    const [name, digest] = [dataset?.name ?? null, dataset?.digest ?? null];
+    if (metric_value === row.value && dataset_name === name && dataset_digest === digest) return;
+    throw new MlflowError(
+      "BAD_REQUEST",
+      `Model ${modelId} has another value of metric '${row.key}' of this time (${row.timestamp}) and step (${row.step}), ` +
+        "and can have one alone.",
     );
   }
 }

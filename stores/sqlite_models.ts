@@ -1,6 +1,7 @@
 import type { LoggedModel, Page, Param } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { appendToUri } from "../artifacts/uri.ts";
+import { pythonQuote } from "../python_text.ts";
 import { parseExperimentId } from "../validate.ts";
 import { loggedModelOffset, loggedModelPage, resultLimit } from "./page.ts";
 import { randomRunName } from "./run_name.ts";
@@ -45,7 +46,7 @@ export class SqliteModels {
   }
 
   get(modelId: string): LoggedModel {
-    const [model] = this.#read([modelId]);
+    const [model] = this.#read([modelId], "active");
     if (model === undefined) throw notFound(modelId);
     return model;
   }
@@ -58,7 +59,7 @@ export class SqliteModels {
       modelId,
     );
     if (changed === 0) throw notFound(modelId);
-    return this.get(modelId);
+    return this.#read([modelId], "any")[0];
   }
 
   logParams(modelId: string, params: readonly Param[]): void {
@@ -74,7 +75,7 @@ export class SqliteModels {
     if (this.#db.run("DELETE FROM logged_model_tags WHERE model_id = ? AND tag_key = ?", modelId, key) === 0) {
       throw new MlflowError(
         "RESOURCE_DOES_NOT_EXIST",
-        `No tag with key '${key}' found for model with ID '${modelId}'.`,
+        `No tag with key ${pythonQuote(key)} found for model with ID ${pythonQuote(modelId)}.`,
       );
     }
   }
@@ -96,7 +97,7 @@ export class SqliteModels {
       String(row.model_id)
     );
     const { items, nextPageToken } = loggedModelPage(ids, limit, offset, experimentIds, search);
-    return { items: this.#read(items), nextPageToken };
+    return { items: this.#read(items, "active"), nextPageToken };
   }
 
   /** The experiment of a model, which may be in the trash: MLflow lets those be changed too. */
@@ -109,15 +110,16 @@ export class SqliteModels {
     return BigInt(String(row.experiment_id));
   }
 
-  /** The models of these ids, in their order, each table read once; deleted ones are left out. */
-  #read(modelIds: readonly string[]): LoggedModel[] {
+  /** The models of these ids and of this stage, in their order, each table read once. */
+  #read(modelIds: readonly string[], stage: "active" | "any"): LoggedModel[] {
     const list = JSON.stringify(modelIds);
     const among = "IN (SELECT value FROM json_each(?))";
     const models = new Map(
       this.#db.all(
         "SELECT model_id, CAST(experiment_id AS TEXT) AS experiment_id, name, artifact_location, CAST(creation_timestamp_ms AS REAL) AS created, " +
           "CAST(last_updated_timestamp_ms AS REAL) AS updated, status, model_type, source_run_id FROM logged_models " +
-          `WHERE lifecycle_stage != 'deleted' AND model_id ${among}`,
+          `WHERE (lifecycle_stage != 'deleted' OR ?) AND model_id ${among}`,
+        stage === "any" ? 1 : 0,
         list,
       ).map((row) => [row.model_id, row]),
     );
@@ -146,8 +148,8 @@ export class SqliteModels {
         creationTimestamp: Number(row.created),
         lastUpdatedTimestamp: Number(row.updated),
         status: LOGGED_MODEL_STATUSES[Number(row.status)] ?? "UNSPECIFIED",
-        modelType: row.model_type === null ? undefined : String(row.model_type),
-        sourceRunId: row.source_run_id === null ? undefined : String(row.source_run_id),
+        modelType: row.model_type ? String(row.model_type) : undefined,
+        sourceRunId: row.source_run_id ? String(row.source_run_id) : undefined,
         params: toRecord(params.get(id) ?? []),
         tags: toRecord(tags.get(id) ?? []),
         metrics: (metrics.get(id) ?? []).map(toModelMetric),
@@ -157,13 +159,15 @@ export class SqliteModels {
 
   #putParams(modelId: string, experimentId: bigint, params: readonly (readonly [string, string])[]): void {
     for (const [key, value] of params) {
-      this.#db.run(
-        "INSERT INTO logged_model_params (model_id, experiment_id, param_key, param_value) VALUES (?, ?, ?, ?)",
+      const added = this.#db.run(
+        "INSERT INTO logged_model_params (model_id, experiment_id, param_key, param_value) VALUES (?, ?, ?, ?) " +
+          "ON CONFLICT DO NOTHING",
         modelId,
         experimentId,
         key,
         value,
       );
+      if (added === 0) throw new MlflowError("BAD_REQUEST", `Model ${modelId} has a param '${key}' already.`);
     }
   }
 

@@ -1,7 +1,14 @@
 import type { Page, RunInfo, RunRecord } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { appendToUri } from "../artifacts/uri.ts";
-import { type ChangedParam, type CheckedBatch, checkUnchanged, givenRunName, parseExperimentId } from "../validate.ts";
+import {
+  type ChangedParam,
+  type CheckedBatch,
+  checkUnchanged,
+  givenRunName,
+  parseExperimentId,
+  RUN_NAME_TAG,
+} from "../validate.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import { randomRunName } from "./run_name.ts";
 import type { SqliteDatabase } from "./sqlite_database.ts";
@@ -14,7 +21,6 @@ import { readRuns } from "./sqlite_run_records.ts";
 import { findRuns } from "./sqlite_run_search.ts";
 import type { NewRun, RunUpdate, StoreSearch } from "./store.ts";
 
-const RUN_NAME_TAG = "mlflow.runName";
 const USER_TAG = "mlflow.user";
 
 /** Runs, their params and their tags in MLflow's tables. What writes is called inside a transaction. */

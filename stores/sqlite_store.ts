@@ -1,4 +1,3 @@
-import { resolve } from "@std/path";
 import type {
   DatasetInput,
   DatasetSummary,
@@ -16,6 +15,7 @@ import type {
 import { doing, MlflowError } from "../errors.ts";
 import { readBooleanEnv, readEnv } from "../env.ts";
 import {
+  checkArtifactLocation,
   checkBatch,
   checkBulkInterval,
   checkDatasetInputs,
@@ -26,7 +26,7 @@ import {
   checkRunId,
   type LengthPolicy,
 } from "../validate.ts";
-import { hasScheme } from "../artifacts/uri.ts";
+import { absoluteLocation } from "../artifacts/uri.ts";
 import { SqliteDatabase } from "./sqlite_database.ts";
 import { SqliteExperiments } from "./sqlite_experiments.ts";
 import { SqliteInputs } from "./sqlite_inputs.ts";
@@ -66,7 +66,10 @@ export class SqliteStore implements TrackingStore {
     this.uri = uri;
     this.#db = db;
     this.#policy = { truncateLongValues: readBooleanEnv("MLFLOW_TRUNCATE_LONG_VALUES", true) };
-    this.#experiments = new SqliteExperiments(db, resolveRoot(readEnv("_MLFLOW_SERVER_ARTIFACT_ROOT") ?? "./mlruns"));
+    this.#experiments = new SqliteExperiments(
+      db,
+      absoluteLocation(readEnv("_MLFLOW_SERVER_ARTIFACT_ROOT") ?? "./mlruns"),
+    );
     this.#metrics = new SqliteMetrics(db);
     this.#inputs = new SqliteInputs(db);
     this.#runs = new SqliteRuns(db, this.#experiments, this.#metrics, this.#inputs);
@@ -101,7 +104,8 @@ export class SqliteStore implements TrackingStore {
     checkExperimentName(name);
     const tags = Object.entries(options.tags ?? {});
     for (const [key, value] of tags) checkExperimentTag(key, value);
-    const location = options.artifactLocation && resolveRoot(options.artifactLocation);
+    const location = options.artifactLocation && absoluteLocation(options.artifactLocation);
+    if (location) checkArtifactLocation(location);
     return await this.#db.write(() => this.#experiments.insert(name, location, tags));
   }
 
@@ -272,10 +276,4 @@ export function sqlitePath(uri: string): string {
     );
   }
   return path;
-}
-
-/** An artifact root as it goes into the database: a local path made absolute, a URI as it is. */
-function resolveRoot(location: string): string {
-  // Without the working directory, `resolve` loads all of node:process to ask for it.
-  return hasScheme(location) ? location : resolve(Deno.cwd(), location);
 }

@@ -19,13 +19,13 @@ import type {
 } from "../entities.ts";
 import type { RegistryStore } from "./registry_store.ts";
 
-/** What is logged to a run in one go: all of it is written or none of it. */
+/** What is logged to a run in one go. A store writes all of it or none of it. */
 export interface Batch {
-  /** At most 1,000 values. */
+  /** Values of metrics. A store takes at most 1,000 at once, and of metrics, params and tags together. */
   readonly metrics?: readonly MetricInput[];
-  /** At most 100 params. */
+  /** Params. A store takes at most 100 at once. */
   readonly params?: readonly Param[];
-  /** At most 100 tags. */
+  /** Tags. A store takes at most 100 at once. */
   readonly tags?: readonly Tag[];
 }
 
@@ -200,7 +200,7 @@ export interface TrackingStore extends AsyncDisposable {
   createLoggedModel(model: NewLoggedModel): Promise<LoggedModel>;
   /** The logged model; a deleted one is not found. */
   getLoggedModel(modelId: string): Promise<LoggedModel>;
-  /** Says that a logged model's files are complete, or that writing them failed. */
+  /** Says that a logged model's files are complete, or that writing them failed; of a deleted one too. */
   finalizeLoggedModel(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel>;
   /** Adds params to a logged model. */
   logLoggedModelParams(modelId: string, params: readonly Param[]): Promise<void>;

@@ -160,7 +160,7 @@ test("logModel() refuses bad names and deleted runs", async ({ client, runId }) 
   const error = await assertRejects(() => client.logModel(runId, small(), { name: "a/b" }), MlflowError);
   assertEquals(
     error.message,
-    `Cannot log model "a/b" to run "${runId}": Invalid model name ("a/b") provided. Model name must be a non-empty ` +
+    `Cannot log model "a/b" to run "${runId}": Invalid model name ('a/b') provided. Model name must be a non-empty ` +
       `string and cannot contain the following characters: ('/', ':', '.', '%', '"', "'") (INVALID_PARAMETER_VALUE)`,
   );
   await client.deleteRun(runId);

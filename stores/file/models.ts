@@ -2,13 +2,14 @@ import { join } from "@std/path";
 import type { LoggedModel, Param } from "../../entities.ts";
 import { MlflowError } from "../../errors.ts";
 import { appendToUri } from "../../artifacts/uri.ts";
+import { pythonQuote } from "../../python_text.ts";
 import { randomRunName } from "../run_name.ts";
 import { LOGGED_MODEL_STATUSES, type NewLoggedModel } from "../store.ts";
 import type { FileExperiments } from "./experiments.ts";
 import { checkKeys, isKey, removeKey, writeKey } from "./files.ts";
 import type { Layout, Place } from "./layout.ts";
 import { type Meta, modelMeta, readMeta, writeMeta } from "./meta.ts";
-import { readModel, readSome } from "./read.ts";
+import { readAnyModel, readModel, readSome } from "./read.ts";
 
 /** Logged models as folders. What writes does it before it returns. */
 export class FileModels {
@@ -56,8 +57,11 @@ export class FileModels {
     return model;
   }
 
-  finalize(modelId: string, status: "READY" | "FAILED"): void {
+  async finalize(modelId: string, status: "READY" | "FAILED"): Promise<LoggedModel> {
     this.#change(modelId, { status: LOGGED_MODEL_STATUSES.indexOf(status) });
+    const model = await readAnyModel(this.place(modelId));
+    if (model === undefined) throw notFound(modelId);
+    return model;
   }
 
   delete(modelId: string): void {
@@ -77,7 +81,7 @@ export class FileModels {
     if (!isKey(key) || !removeKey(folder, "tags", key)) {
       throw new MlflowError(
         "RESOURCE_DOES_NOT_EXIST",
-        `No tag with key '${key}' found for model with ID '${modelId}'.`,
+        `No tag with key ${pythonQuote(key)} found for model with ID ${pythonQuote(modelId)}.`,
       );
     }
   }

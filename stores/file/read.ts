@@ -103,9 +103,18 @@ export async function readRun({ place, info }: ReadInfo): Promise<RunRecord> {
 }
 
 /** A logged model, or undefined where the folder is none or the model is deleted. */
-export async function readModel({ id, experimentId, folder }: Place): Promise<LoggedModel | undefined> {
-  const meta = await readMetaAsync(folder);
-  if (meta === undefined || meta.lifecycle_stage === "deleted") return undefined;
+export async function readModel(place: Place): Promise<LoggedModel | undefined> {
+  const meta = await readMetaAsync(place.folder);
+  return meta === undefined || meta.lifecycle_stage === "deleted" ? undefined : await describedModel(place, meta);
+}
+
+/** A logged model, deleted ones too, or undefined where the folder is none. */
+export async function readAnyModel(place: Place): Promise<LoggedModel | undefined> {
+  const meta = await readMetaAsync(place.folder);
+  return meta === undefined ? undefined : await describedModel(place, meta);
+}
+
+async function describedModel({ id, experimentId, folder }: Place, meta: Meta): Promise<LoggedModel> {
   if (String(meta.model_id) !== id || String(meta.experiment_id) !== experimentId) {
     throw new MlflowError("INVALID_STATE", `Model '${id}' metadata is in invalid state.`);
   }

@@ -9,6 +9,7 @@ import {
   checkRunId,
   checkUnchanged,
   givenRunName,
+  RUN_NAME_TAG,
 } from "../../validate.ts";
 import { isInView, runQuery } from "../in_memory_search.ts";
 import { randomRunName } from "../run_name.ts";
@@ -22,7 +23,6 @@ import { compareBy, distinct, type MetricLine, readLines, writeModelLine, writeR
 import type { FileModels } from "./models.ts";
 import { infoOf, mapSome, readInfo, readRun, readSome } from "./read.ts";
 
-const RUN_NAME_TAG = "mlflow.runName";
 const USER_TAG = "mlflow.user";
 
 /** Runs as folders. What writes does it before it returns, so that it can be called while the program ends. */

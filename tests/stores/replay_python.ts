@@ -190,10 +190,6 @@ class RestReplay(Replay):
         self.client.set_experiment_tag(a["experimentId"], a["key"], a["value"])
     def renameExperiment(self, a):
         self.client.rename_experiment(a["experimentId"], a["name"])
-    def logBatch(self, a):
-        self.client.log_batch(a["runId"], [make_metric(m) for m in a.get("metrics", [])],
-            [Param(p["key"], p["value"]) for p in a.get("params", [])],
-            [RunTag(t["key"], t["value"]) for t in a.get("tags", [])])
     def logMetric(self, a):
         if "modelId" in a or "dataset" in a:
             return super().logMetric(a)
