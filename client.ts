@@ -5,9 +5,9 @@
  * @module
  */
 import { basename, join, posix } from "@std/path";
-import { decodeText, parseDict, parseImage } from "./artifacts.ts";
-import { openRepository } from "./artifacts/open_repository.ts";
-import type { ArtifactRepository } from "./artifacts/repository.ts";
+import { decodeText, type DownloadOptions, parseDict, parseImage } from "./artifacts.ts";
+import { openRepository, openRunRepository } from "./artifacts/open_repository.ts";
+import type { ArtifactRepository, TransferOptions } from "./artifacts/repository.ts";
 import type {
   Dataset,
   DatasetInput,
@@ -22,11 +22,9 @@ import type {
   Metric,
   MetricInput,
   MetricOfRun,
-  Param,
   RunInfo,
   RunRecord,
   RunStatus,
-  Tag,
   ViewType,
 } from "./entities.ts";
 import { datasetInput, type LogInputOptions } from "./dataset.ts";
@@ -39,7 +37,7 @@ import { RegistryClient } from "./registry_client.ts";
 import { registryUriOf } from "./registry_uri.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
-import type { LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
+import type { Batch, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
 import { type LoadTableOptions, loadTables, type Table, type TableData, takeTable, writeTable } from "./table.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 import { checkArtifactPath, LIMITS } from "./validate.ts";
@@ -76,6 +74,8 @@ export type {
   TensorLike,
   ViewType,
 } from "./entities.ts";
+export type { DownloadOptions } from "./artifacts.ts";
+export type { TransferOptions, TransferProgress } from "./artifacts/repository.ts";
 export type { LogInputOptions } from "./dataset.ts";
 export { type ErrorCode, MlflowError, type MlflowErrorOptions } from "./errors.ts";
 export type { ImageSource, LogImageOptions } from "./image_log.ts";
@@ -91,7 +91,7 @@ export type { LayersModelLike, SymbolicTensorLike } from "./model_flavor.ts";
 export type { LoadImageOptions, ReadImageOptions } from "./images.ts";
 export type { Interpolation } from "./image/resize.ts";
 export type { NewModelVersion, VersionNumber } from "./stores/registry_store.ts";
-export type { LoggedModelOrder, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate } from "./stores/store.ts";
+export type { Batch, LoggedModelOrder, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate } from "./stores/store.ts";
 export type { LoadTableOptions, Table, TableData } from "./table.ts";
 
 /** When a value was measured, and on what. */
@@ -104,16 +104,6 @@ export interface LogMetricOptions {
   readonly modelId?: string;
   /** The dataset that the model was measured on. */
   readonly dataset?: Dataset | { readonly name: string; readonly digest: string };
-}
-
-/** What `logBatch` writes. */
-export interface BatchInput {
-  /** Values of metrics. */
-  readonly metrics?: readonly MetricInput[];
-  /** Params. */
-  readonly params?: readonly Param[];
-  /** Tags. */
-  readonly tags?: readonly Tag[];
 }
 
 /** What a search looks for. */
@@ -341,7 +331,7 @@ export class MlflowClient extends RegistryClient {
    * Logs metrics, params and tags in one go: all or none of them, as long as they are not more than a store takes at
    * once (1,000 metrics, 100 params, 100 tags). More are written in several goes.
    */
-  async logBatch(runId: string, batch: BatchInput): Promise<void> {
+  async logBatch(runId: string, batch: Batch): Promise<void> {
     const { metrics = [] } = batch;
     const [params, tags] = [batch.params, batch.tags].map((list = []) =>
       list.map(({ key, value }) => ({ key, value: pythonText(value) }))
@@ -424,16 +414,26 @@ export class MlflowClient extends RegistryClient {
   }
 
   /** Copies a local file among the run's artifacts, into the folder `artifactPath` or their root. */
-  async logArtifact(runId: string, localPath: string, artifactPath = ""): Promise<void> {
+  async logArtifact(
+    runId: string,
+    localPath: string,
+    artifactPath = "",
+    options: TransferOptions = {},
+  ): Promise<void> {
     await this.#do(`Cannot log artifact "${localPath}" to run "${runId}"`, async () => {
-      await uploadFile(await this.#artifacts(runId), localPath, artifactPath);
+      await uploadFile(await this.#artifacts(runId), localPath, artifactPath, options);
     });
   }
 
   /** Copies what is in a local folder, with its folders, among the run's artifacts. */
-  async logArtifacts(runId: string, localDirectory: string, artifactPath = ""): Promise<void> {
+  async logArtifacts(
+    runId: string,
+    localDirectory: string,
+    artifactPath = "",
+    options: TransferOptions = {},
+  ): Promise<void> {
     await this.#do(`Cannot log artifacts "${localDirectory}" to run "${runId}"`, async () => {
-      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath);
+      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath, options);
     });
   }
 
@@ -442,16 +442,22 @@ export class MlflowClient extends RegistryClient {
     runId: string,
     content: Uint8Array | ReadableStream<Uint8Array>,
     artifactFile: string,
+    options: TransferOptions = {},
   ): Promise<void> {
     await this.#do(
       `Cannot log artifact "${artifactFile}" to run "${runId}"`,
-      async () => await (await this.#artifacts(runId)).write(artifactFile, content),
+      async () => await (await this.#artifacts(runId)).write(artifactFile, content, options),
     );
   }
 
   /** Writes what a stream gives to a file among the run's artifacts, in pieces. */
-  async logStream(runId: string, stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
-    await this.logBytes(runId, stream, artifactFile);
+  async logStream(
+    runId: string,
+    stream: ReadableStream<Uint8Array>,
+    artifactFile: string,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    await this.logBytes(runId, stream, artifactFile, options);
   }
 
   /** Writes text, as UTF-8, to a file among the run's artifacts. */
@@ -511,7 +517,10 @@ export class MlflowClient extends RegistryClient {
     return await parseImage(await this.readArtifact(runId, path), options);
   }
 
-  /** The files and folders in a folder of the run's artifacts; none for a file or a missing folder. */
+  /**
+   * The files and folders in a folder of the run's artifacts; none for a file or a missing folder. As in Python, the
+   * files of a model that the run has put out are in the folder of its name, which the root does not list.
+   */
   async listArtifacts(runId: string, path = ""): Promise<FileInfo[]> {
     return await this.#do(
       `Cannot list artifacts "${path}" of run "${runId}"`,
@@ -531,12 +540,15 @@ export class MlflowClient extends RegistryClient {
    * Copies a file or folder of the run's artifacts to a local folder and gives the path it has there.
    *
    * @param path the file or folder; all artifacts for the empty text
-   * @param localDirectory where to. @default {a new temporary folder}
+   * @param destination the folder to copy into, or how it is copied. @default {a new temporary folder}
    */
-  async downloadArtifacts(runId: string, path: string, localDirectory?: string): Promise<string> {
+  async downloadArtifacts(runId: string, path: string, destination: string | DownloadOptions = {}): Promise<string> {
+    const { localDirectory, ...options } = typeof destination === "string"
+      ? { localDirectory: destination }
+      : destination;
     return await this.#do(`Cannot download artifacts "${path}" of run "${runId}"`, async () => {
       const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), checkArtifactPath(path));
-      await (await this.#artifacts(runId)).download(path, target);
+      await (await this.#artifacts(runId)).download(path, target, options);
       return target;
     });
   }
@@ -639,16 +651,26 @@ export class MlflowClient extends RegistryClient {
   }
 
   /** Copies a local file among a logged model's files, into the folder `artifactPath` or their root. */
-  async logModelArtifact(modelId: string, localPath: string, artifactPath = ""): Promise<void> {
+  async logModelArtifact(
+    modelId: string,
+    localPath: string,
+    artifactPath = "",
+    options: TransferOptions = {},
+  ): Promise<void> {
     await this.#do(`Cannot log artifact "${localPath}" to model "${modelId}"`, async () => {
-      await uploadFile(await this.#modelArtifacts(modelId), localPath, artifactPath);
+      await uploadFile(await this.#modelArtifacts(modelId), localPath, artifactPath, options);
     });
   }
 
   /** Copies what is in a local folder, with its folders, among a logged model's files. */
-  async logModelArtifacts(modelId: string, localDirectory: string, artifactPath = ""): Promise<void> {
+  async logModelArtifacts(
+    modelId: string,
+    localDirectory: string,
+    artifactPath = "",
+    options: TransferOptions = {},
+  ): Promise<void> {
     await this.#do(`Cannot log artifacts "${localDirectory}" to model "${modelId}"`, async () => {
-      await uploadFolder(await this.#modelArtifacts(modelId), localDirectory, artifactPath);
+      await uploadFolder(await this.#modelArtifacts(modelId), localDirectory, artifactPath, options);
     });
   }
 
@@ -685,8 +707,7 @@ export class MlflowClient extends RegistryClient {
   }
 
   async #artifacts(runId: string): Promise<ArtifactRepository> {
-    const store = await openStore(this.#uri);
-    return openRepository((await store.getRun(runId)).info.artifactUri, { trackingUri: this.#uri });
+    return await openRunRepository(runId, { trackingUri: this.#uri });
   }
 
   async #modelArtifacts(modelId: string): Promise<ArtifactRepository> {
@@ -732,17 +753,27 @@ async function stat(path: string): Promise<Deno.FileInfo> {
   }
 }
 
-async function uploadFile(artifacts: ArtifactRepository, localPath: string, artifactPath: string): Promise<void> {
+async function uploadFile(
+  artifacts: ArtifactRepository,
+  localPath: string,
+  artifactPath: string,
+  options: TransferOptions,
+): Promise<void> {
   const { isDirectory } = await stat(localPath);
   if (isDirectory) throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a folder: log it with logArtifacts");
-  await artifacts.upload(localPath, posix.join(checkArtifactPath(artifactPath), basename(localPath)));
+  await artifacts.upload(localPath, posix.join(checkArtifactPath(artifactPath), basename(localPath)), options);
 }
 
-async function uploadFolder(artifacts: ArtifactRepository, localDirectory: string, path: string): Promise<void> {
+async function uploadFolder(
+  artifacts: ArtifactRepository,
+  localDirectory: string,
+  path: string,
+  options: TransferOptions,
+): Promise<void> {
   if (!(await stat(localDirectory)).isDirectory) {
     throw new MlflowError("INVALID_PARAMETER_VALUE", "it is a file: log it with logArtifact");
   }
-  await artifacts.upload(localDirectory, checkArtifactPath(path));
+  await artifacts.upload(localDirectory, checkArtifactPath(path), options);
 }
 
 /** The YAML library takes longer to load than a run to start: it is loaded where it is used. */

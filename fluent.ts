@@ -1,12 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
-  type BatchInput,
+  type Batch,
   type CreateExperimentOptions,
   type LogMetricOptions,
   type LogModelOptions,
   MlflowClient,
   type SearchOptions,
   type SearchResults,
+  type TransferOptions,
 } from "./client.ts";
 import { getActiveModelId } from "./active_model.ts";
 import { defaultTags } from "./context.ts";
@@ -287,7 +288,7 @@ export async function deleteTag(key: string): Promise<void> {
 }
 
 /** Logs metrics, params and tags in one go to the active run: all of them or none. */
-export async function logBatch(batch: BatchInput): Promise<void> {
+export async function logBatch(batch: Batch): Promise<void> {
   const timestamp = Date.now();
   const metrics = batch.metrics?.map((metric) => ({ timestamp, ...metric }));
   await (activeRun() ?? await startedRun()).logBatch({ ...batch, metrics });
@@ -304,26 +305,39 @@ export async function logEvaluation(
 }
 
 /** Copies a local file among the active run's artifacts, into the folder `artifactPath` or their root. */
-export async function logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startedRun()).logArtifact(localPath, artifactPath);
+export async function logArtifact(
+  localPath: string,
+  artifactPath?: string,
+  options: TransferOptions = {},
+): Promise<void> {
+  await (activeRun() ?? await startedRun()).logArtifact(localPath, artifactPath, options);
 }
 
 /** Copies what is in a local folder among the active run's artifacts. */
-export async function logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-  await (activeRun() ?? await startedRun()).logArtifacts(localDirectory, artifactPath);
+export async function logArtifacts(
+  localDirectory: string,
+  artifactPath?: string,
+  options: TransferOptions = {},
+): Promise<void> {
+  await (activeRun() ?? await startedRun()).logArtifacts(localDirectory, artifactPath, options);
 }
 
 /** Writes bytes or a stream to a file among the active run's artifacts. */
 export async function logBytes(
   content: Uint8Array | ReadableStream<Uint8Array>,
   artifactFile: string,
+  options: TransferOptions = {},
 ): Promise<void> {
-  await (activeRun() ?? await startedRun()).logBytes(content, artifactFile);
+  await (activeRun() ?? await startedRun()).logBytes(content, artifactFile, options);
 }
 
 /** Writes what a stream gives to a file among the active run's artifacts, in pieces. */
-export async function logStream(stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
-  await (activeRun() ?? await startedRun()).logStream(stream, artifactFile);
+export async function logStream(
+  stream: ReadableStream<Uint8Array>,
+  artifactFile: string,
+  options: TransferOptions = {},
+): Promise<void> {
+  await (activeRun() ?? await startedRun()).logStream(stream, artifactFile, options);
 }
 
 /** Writes text, as UTF-8, to a file among the active run's artifacts. */

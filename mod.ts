@@ -27,13 +27,11 @@ export { clearActiveModel, getActiveModelId } from "./active_model.ts";
 export {
   type ArtifactOptions,
   downloadArtifacts,
-  type DownloadOptions,
   listArtifacts,
   loadDict,
   loadImageArtifact,
   loadText,
 } from "./artifacts.ts";
-export type { TransferOptions, TransferProgress } from "./artifacts/repository.ts";
 export * from "./client.ts";
 export {
   type DatasetArray,

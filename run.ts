@@ -1,11 +1,13 @@
 import { rememberLoggedModel } from "./active_model.ts";
 import { appendToUri } from "./artifacts/uri.ts";
 import {
-  type BatchInput,
+  type Batch,
+  type DownloadOptions,
   type LogMetricOptions,
   type LogModelOptions,
   metricInput,
   type MlflowClient,
+  type TransferOptions,
 } from "./client.ts";
 import { datasetInput, type LoggedInput, type LogInputOptions } from "./dataset.ts";
 import type {
@@ -135,7 +137,7 @@ export class Run implements AsyncDisposable {
   }
 
   /** Logs metrics, params and tags in one go: all of them or none. */
-  async logBatch(batch: BatchInput): Promise<void> {
+  async logBatch(batch: Batch): Promise<void> {
     const timestamp = Date.now();
     const metrics = batch.metrics?.map((metric) => ({ timestamp, ...metric }));
     await this.#write(() => this.client.logBatch(this.runId, { ...batch, metrics }));
@@ -165,13 +167,13 @@ export class Run implements AsyncDisposable {
   }
 
   /** Copies a local file among the run's artifacts, into the folder `artifactPath` or their root. */
-  async logArtifact(localPath: string, artifactPath?: string): Promise<void> {
-    await this.#write(() => this.client.logArtifact(this.runId, localPath, artifactPath));
+  async logArtifact(localPath: string, artifactPath?: string, options: TransferOptions = {}): Promise<void> {
+    await this.#write(() => this.client.logArtifact(this.runId, localPath, artifactPath, options));
   }
 
   /** Copies what is in a local folder among the run's artifacts. */
-  async logArtifacts(localDirectory: string, artifactPath?: string): Promise<void> {
-    await this.#write(() => this.client.logArtifacts(this.runId, localDirectory, artifactPath));
+  async logArtifacts(localDirectory: string, artifactPath?: string, options: TransferOptions = {}): Promise<void> {
+    await this.#write(() => this.client.logArtifacts(this.runId, localDirectory, artifactPath, options));
   }
 
   /** Writes text, as UTF-8, to a file among the run's artifacts. */
@@ -180,13 +182,21 @@ export class Run implements AsyncDisposable {
   }
 
   /** Writes bytes or a stream to a file among the run's artifacts. */
-  async logBytes(content: Uint8Array | ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
-    await this.#write(() => this.client.logBytes(this.runId, content, artifactFile));
+  async logBytes(
+    content: Uint8Array | ReadableStream<Uint8Array>,
+    artifactFile: string,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    await this.#write(() => this.client.logBytes(this.runId, content, artifactFile, options));
   }
 
   /** Writes what a stream gives to a file among the run's artifacts, in pieces. */
-  async logStream(stream: ReadableStream<Uint8Array>, artifactFile: string): Promise<void> {
-    await this.logBytes(stream, artifactFile);
+  async logStream(
+    stream: ReadableStream<Uint8Array>,
+    artifactFile: string,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    await this.logBytes(stream, artifactFile, options);
   }
 
   /** Writes a value to a file among the run's artifacts: as YAML where it ends in `.yaml` or `.yml`, else as JSON. */
@@ -262,16 +272,16 @@ export class Run implements AsyncDisposable {
     return path === "" ? this.info.artifactUri : appendToUri(this.info.artifactUri, path);
   }
 
-  /** The files and folders in a folder of the run's artifacts. */
+  /** The files and folders in a folder of the run's artifacts, or in one named as a model that it has put out. */
   async listArtifacts(path?: string): Promise<FileInfo[]> {
     await this.flush();
     return await this.client.listArtifacts(this.runId, path);
   }
 
   /** Copies a file or folder of the run's artifacts to a local folder and gives the path it has there. */
-  async downloadArtifacts(path: string, localDirectory?: string): Promise<string> {
+  async downloadArtifacts(path: string, destination: string | DownloadOptions = {}): Promise<string> {
     await this.flush();
-    return await this.client.downloadArtifacts(this.runId, path, localDirectory);
+    return await this.client.downloadArtifacts(this.runId, path, destination);
   }
 
   /** A text file among the run's artifacts, read as UTF-8. */

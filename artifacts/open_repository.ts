@@ -12,6 +12,7 @@ import { HttpRepository } from "./http_repository.ts";
 import { LocalRepository } from "./local_repository.ts";
 import { ProxyRepository } from "./proxy_repository.ts";
 import type { ArtifactRepository } from "./repository.ts";
+import { RunRepository } from "./run_repository.ts";
 import { S3Repository } from "./s3_repository.ts";
 import { hasScheme } from "./uri.ts";
 
@@ -98,18 +99,34 @@ async function ofRun(uri: string, [runId, ...parts]: readonly string[], options:
       `Not a proper runs:/ URI: ${uri}. Runs URIs must be of the form 'runs:/<run_id>/run-relative/path/to/artifact'`,
     );
   }
+  return { repository: await openRunRepository(runId, options), path: pathOf(parts) };
+}
+
+/** The artifacts of a run, with the files of the models that it has put out in folders of their names. */
+export async function openRunRepository(runId: string, options: OpenOptions = {}): Promise<ArtifactRepository> {
   const store = await openStore(absoluteUri(options.trackingUri ?? getTrackingUri()));
-  const { info, outputs } = await store.getRun(runId);
-  const models = parts.length === 0
-    ? []
-    : await Promise.all(outputs.modelOutputs.map(({ modelId }) => store.getLoggedModel(modelId)));
-  const named = models.filter(({ name }) => name === parts[0]).reduce<LoggedModel | undefined>(
-    (last, model) => last !== undefined && last.creationTimestamp > model.creationTimestamp ? last : model,
-    undefined,
-  );
-  return named === undefined
-    ? artifactsAt(info.artifactUri, parts, options)
-    : artifactsAt(named.artifactLocation, parts.slice(1), options);
+  const { info, outputs: { modelOutputs } } = await store.getRun(runId);
+  const own = openRepository(info.artifactUri, options);
+  if (modelOutputs.length === 0) return own;
+  let models: Promise<(LoggedModel | undefined)[]> | undefined;
+  return new RunRepository(own, async (name) => {
+    models ??= Promise.all(modelOutputs.map(({ modelId }) => existing(store.getLoggedModel(modelId))));
+    const named = (await models).filter((model) => model?.name === name).reduce(
+      (last, model) => last !== undefined && last.creationTimestamp > model!.creationTimestamp ? last : model,
+      undefined,
+    );
+    return named && openRepository(named.artifactLocation, options);
+  });
+}
+
+/** A model that may be deleted by now. */
+async function existing(model: Promise<LoggedModel>): Promise<LoggedModel | undefined> {
+  try {
+    return await model;
+  } catch (error) {
+    if (error instanceof MlflowError && error.code === "RESOURCE_DOES_NOT_EXIST") return undefined;
+    throw error;
+  }
 }
 
 async function ofModel(uri: string, options: OpenOptions): Promise<Artifacts> {
@@ -117,19 +134,22 @@ async function ofModel(uri: string, options: OpenOptions): Promise<Artifacts> {
   const trackingUri = options.trackingUri ?? getTrackingUri();
   if ("modelId" in model) {
     const store = await openStore(absoluteUri(trackingUri));
-    return artifactsAt((await store.getLoggedModel(model.modelId)).artifactLocation, parts, options);
+    const { artifactLocation } = await store.getLoggedModel(model.modelId);
+    return { repository: openRepository(artifactLocation, options), path: pathOf(parts) };
   }
   const { registry } = await openStore(absoluteUri(options.registryUri ?? registryUriOf(trackingUri)));
   const version = await findModelVersion(model, registry);
   const location = await registry.getModelVersionDownloadUri(version.name, version.version);
   // Who registered it may have named a run's folder, or another version.
-  if (!/^(?:runs|models):/i.test(location)) return { ...artifactsAt(location, parts, options), version };
+  if (!/^(?:runs|models):/i.test(location)) {
+    return { repository: openRepository(location, options), path: pathOf(parts), version };
+  }
   const { repository, path } = await openArtifacts(location, options);
   return { repository, path: checkArtifactPath(parts.reduce(inFolder, path)), version };
 }
 
-function artifactsAt(location: string, parts: readonly string[], options: OpenOptions): Artifacts {
-  return { repository: openRepository(location, options), path: checkArtifactPath(parts.reduce(inFolder, "")) };
+function pathOf(parts: readonly string[]): string {
+  return checkArtifactPath(parts.reduce(inFolder, ""));
 }
 
 /** The URL of the server that keeps what is at `mlflow-artifacts:`. */
