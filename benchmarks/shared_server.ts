@@ -30,7 +30,8 @@ export async function* withServer<T>(folder: string, work: (url: string) => Asyn
 
 async function start(cwd: string): Promise<Server> {
   if (missingMlflow() === undefined) {
-    const args = ["-m", "mlflow", "server", "--workers", "1"];
+    // As who starts a server without a thought has it, with MLflow's own number of workers.
+    const args = ["-m", "mlflow", "server"];
     return await MlflowServer.start(mlflowPython(), { args, cwd, env: peerEnv(), timeout: 120_000 });
   }
   const store = await SqliteStore.open(`sqlite:///${join(cwd, "mlflow.db")}`);

@@ -1,5 +1,6 @@
 import { readEnv } from "../env.ts";
 import { type ErrorCode, MlflowError } from "../errors.ts";
+import { ConnectionReuse, ONE_PIECE } from "./connection_reuse.ts";
 import { type Credentials, readCredentials } from "./credentials.ts";
 import { explainFetchError } from "./fetch_error.ts";
 import { type HttpOptions, type HttpSettings, normalizeHttpOptions } from "./http_settings.ts";
@@ -42,6 +43,7 @@ export interface HttpRequest {
 const MAX_REDIRECTS = 10;
 const WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE";
 const USER_AGENT = "mlflow-deno";
+const decoder = new TextDecoder();
 
 /**
  * Sends requests to one MLflow server: the one place that knows its address, its credentials, how long to wait and what
@@ -55,6 +57,7 @@ export class HttpClient implements Disposable {
   readonly #fetch: Fetch;
   readonly #sender: Sender | undefined;
   readonly #workspace: string | undefined;
+  readonly #reuse: ConnectionReuse;
 
   private constructor(url: string, credentials: Credentials, settings: HttpSettings, fetch: Fetch, sender?: Sender) {
     this.url = url;
@@ -63,6 +66,7 @@ export class HttpClient implements Disposable {
     this.#fetch = fetch;
     this.#sender = sender;
     this.#workspace = readEnv("MLFLOW_WORKSPACE");
+    this.#reuse = new ConnectionReuse(url);
   }
 
   /**
@@ -88,7 +92,7 @@ export class HttpClient implements Disposable {
   async json(request: HttpRequest): Promise<Json> {
     const attempt = async (sending: Sending) => {
       const response = await this.#follow(sending);
-      const text = await readText(response, sending.silence);
+      const text = decoder.decode(await this.#readBody(response, sending.silence));
       if (!response.ok) throw this.#refusal(sending, response, text);
       return this.#parse(sending, response, text);
     };
@@ -96,14 +100,17 @@ export class HttpClient implements Disposable {
   }
 
   /**
-   * Sends a request and gives the answer, its body unread; one that is not a success is an error, as in `json`. The
-   * body is the caller's to read or cancel, and its end too: the timeout holds until the answer begins.
+   * Sends a request and gives the answer; one that is not a success is an error, as in `json`. A small body has come
+   * whole, a bigger one is the caller's to read or cancel, and its end too: the timeout holds until the answer begins.
    */
   async send(request: HttpRequest): Promise<Response> {
     return await this.#retrying(request, async (sending) => {
       const response = await this.#follow(sending);
-      if (!response.ok) throw this.#refusal(sending, response, await readText(response, sending.silence));
-      return response;
+      const small = Number(response.headers.get("content-length") ?? Infinity) <= ONE_PIECE;
+      if (response.ok && !small) return response;
+      const body = await this.#readBody(response, sending.silence);
+      if (!response.ok) throw this.#refusal(sending, response, decoder.decode(body));
+      return new Response(body, response);
     });
   }
 
@@ -185,12 +192,20 @@ export class HttpClient implements Disposable {
     const { authorization } = this.#credentials;
     const headers = new Headers({ accept: "application/json", "user-agent": USER_AGENT, ...request.headers });
     if (request.json !== undefined) headers.set("content-type", "application/json");
+    if (this.#reuse.isSlow) headers.set("connection", "close");
     if (authorization !== undefined) headers.set("authorization", authorization);
     // What concerns workspaces themselves names them in its path.
     if (this.#workspace !== undefined && !request.path.includes("/mlflow/workspaces")) {
       headers.set(WORKSPACE_HEADER, this.#workspace);
     }
     return headers;
+  }
+
+  async #readBody(response: Response, silence: Silence): Promise<Uint8Array<ArrayBuffer>> {
+    const start = performance.now();
+    const body = await readBytes(response, silence);
+    if (body.length > 0 && body.length <= ONE_PIECE) this.#reuse.answered(performance.now() - start);
+    return body;
   }
 
   #parse({ request }: Sending, { status }: Response, text: string): Json {
@@ -307,15 +322,24 @@ class Failure implements FailedAttempt {
   }
 }
 
-async function readText(response: Response, silence: Silence): Promise<string> {
-  if (response.body === null) return "";
-  const decoder = new TextDecoder();
-  let text = "";
+async function readBytes(response: Response, silence: Silence): Promise<Uint8Array<ArrayBuffer>> {
+  if (response.body === null) return new Uint8Array();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   for await (const chunk of response.body) {
     silence.heard();
-    text += decoder.decode(chunk, { stream: true });
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  return chunks.length === 1 ? chunks[0] : concat(chunks);
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** The beginning of a body that was not expected, on one line. */
