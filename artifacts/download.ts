@@ -1,6 +1,7 @@
 import { dirname, join } from "@std/path";
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
+import { random } from "../random.ts";
 import { retryDelay } from "../stores/retry.ts";
 import { fromFolder } from "./artifact_path.ts";
 import { FileWriter } from "./file_writer.ts";
@@ -210,7 +211,7 @@ async function fill(
           { status: undefined, retryAfter: null, unsent: false, final: false },
           failures++,
           true,
-          { policy: settings.retries, now: Date.now(), random: Math.random },
+          { policy: settings.retries, now: Date.now(), random },
         );
         if (wait === undefined) throw error instanceof MlflowError ? error : broken(path, "it broke off", error);
         await new Promise((resolve) => setTimeout(resolve, wait));

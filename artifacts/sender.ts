@@ -1,4 +1,5 @@
 import { MlflowError } from "../errors.ts";
+import { random } from "../random.ts";
 import { type FailedAttempt, retryDelay } from "../stores/retry.ts";
 import type { SizedBody } from "./request_body.ts";
 import { StallWatch } from "./stall.ts";
@@ -60,7 +61,7 @@ export class Sender {
       const wait = retryDelay(attempt, retries, true, {
         policy: this.#settings.retries,
         now: Date.now(),
-        random: Math.random,
+        random,
       });
       if (wait === undefined) throw failure;
       await new Promise((resolve) => setTimeout(resolve, wait));

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { readBooleanEnv, readEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
+import { random } from "../random.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Fetch } from "./tls_fetch.ts";
 
@@ -18,7 +19,7 @@ export interface HttpOptions {
   readonly delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** The time, in milliseconds since the Unix epoch. @default {Date.now} */
   readonly now?: () => number;
-  /** A number from 0 to 1, not 1 itself. @default {Math.random} */
+  /** A number from 0 to 1, not 1 itself. @default {crypto.getRandomValues} */
   readonly random?: () => number;
 }
 
@@ -46,7 +47,7 @@ export function normalizeHttpOptions(options: HttpOptions): HttpSettings {
     allowRedirects: options.allowRedirects ?? readBooleanEnv("MLFLOW_ALLOW_HTTP_REDIRECTS", true),
     delay: options.delay ?? ((ms, signal) => setTimeout(ms, undefined, { signal })),
     now: options.now ?? Date.now,
-    random: options.random ?? Math.random,
+    random: options.random ?? random,
   };
 }
 

@@ -1,3 +1,5 @@
+import { random as anyNumber } from "../random.ts";
+
 const ADJECTIVES =
   `able agile amber ample bold brave breezy bright brisk calm candid clever cosmic crisp curious dapper daring deft eager
 early earnest fair fearless fleet fluent fond frank fresh gentle glad golden grand handy happy hardy honest humble jolly
@@ -14,7 +16,7 @@ squid star stork stream swan thrush tiger toad trout tulip turtle valley walrus 
     .split(/\s+/);
 
 /** A name for a run or model that was given none, such as `fearless-owl-427`; at most 20 characters. */
-export function randomRunName(random: () => number = Math.random): string {
+export function randomRunName(random: () => number = anyNumber): string {
   const pick = (words: readonly string[]) => words[Math.floor(random() * words.length)];
   const name = `${pick(ADJECTIVES)}-${pick(NOUNS)}-${Math.floor(random() * 1000)}`;
   return name.length <= 20 ? name : randomRunName(random);

@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { dirname } from "@std/path";
 import { MlflowError } from "../errors.ts";
+import { random } from "../random.ts";
 
 /** How long a statement may hold up the program while it waits for another process's lock, in milliseconds. */
 const BUSY_TIMEOUT = 100;
@@ -148,7 +149,7 @@ export class SqliteDatabase {
         return work();
       } catch (error) {
         if (!isLocked(error) || Date.now() - start > patience) throw translate(error);
-        await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 45));
+        await new Promise((resolve) => setTimeout(resolve, 5 + random() * 45));
       }
     }
   }
