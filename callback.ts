@@ -4,12 +4,19 @@
  * @module
  */
 import { activeRun, startRun } from "./fluent.ts";
-import { kerasName, snakeCase } from "./keras_name.ts";
+import { kerasName } from "./keras_name.ts";
+import { trainingCallback } from "./training/callbacks.ts";
+import { numbers } from "./training/logs.ts";
+import { logParamsBeside, type OptimizerLike, optimizerParams } from "./training/params.ts";
+import { warnOnce } from "./training/warn.ts";
 
 /** The part of a run that a training is logged by. */
 export interface TrackedRun {
   /** Logs the values of several metrics at one step. */
-  logMetrics(metrics: Readonly<Record<string, number>>, options?: { readonly step?: number }): Promise<void>;
+  logMetrics(
+    metrics: Readonly<Record<string, number>>,
+    options?: { readonly step?: number; readonly modelId?: string },
+  ): Promise<void>;
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): Promise<void>;
   /** Writes text to a file among the run's artifacts. */
@@ -18,17 +25,15 @@ export interface TrackedRun {
   flush(): Promise<void>;
 }
 
+export type { OptimizerLike } from "./training/params.ts";
+
 /** What tfjs hands to a callback: loss and metrics by name; in batches also `batch` and `size`. */
 export type Logs = Readonly<Record<string, number>>;
 
 /** The part of a `tf.LayersModel` that is logged when its training begins. */
 export interface TrainedModel {
   /** The optimizer that the model was compiled with. */
-  readonly optimizer?: {
-    getConfig(): object;
-    getClassName?(): string;
-    readonly iterations?: number;
-  };
+  readonly optimizer?: OptimizerLike;
   /** Prints the model's layers, line by line. */
   summary(
     lineLength?: number,
@@ -53,6 +58,8 @@ export interface MlflowCallbackOptions {
   readonly logEveryEpoch?: boolean;
   /** Logs after every so many batches instead, the number of batches being the step; validation at each epoch's end. */
   readonly logEveryNSteps?: number;
+  /** The id of a logged model that the metrics also describe. */
+  readonly modelId?: string;
   /** Is put before each metric's name. @default {""} */
   readonly prefix?: string;
   /** Whose names metrics get: Keras says `accuracy` where tfjs says `acc`. @default {"keras"} */
@@ -64,16 +71,34 @@ export interface MlflowCallbackOptions {
   readonly onError?: "warn" | "throw" | ((error: unknown) => void);
 }
 
-/** A callback as tfjs takes it: alone in `callbacks`, or wrapped as `new tf.CustomCallback(…)` beside others. */
+/**
+ * A callback as tfjs takes it: alone in `callbacks`, behind callbacks of tfjs's own in a list, or wrapped as
+ * `new tf.CustomCallback(…)`.
+ */
 export interface TrainingCallback {
+  /** As tfjs's callbacks have it; never set. */
+  // deno-lint-ignore no-explicit-any -- tfjs's own types of it are the user's
+  validationData: any;
+  /** What tfjs says of the training. */
+  // deno-lint-ignore no-explicit-any -- tfjs's own types of it are the user's
+  params: any;
+  /** Takes what tfjs says of the training. tfjs calls it where the callback is in a list and not wrapped. */
+  setParams(params: object): void;
+  /** Takes the model in training, where none was given. tfjs calls it as `setParams`. */
+  setModel(model: object): void;
   /** Logs the optimizer and the model's summary. */
   onTrainBegin(logs?: Logs): Promise<void>;
+  /** Does what is to be done before an epoch. */
+  onEpochBegin(epoch: number, logs?: Logs): Promise<void>;
   /** Logs the epoch's values; the epoch counts from 0. */
   onEpochEnd(epoch: number, logs?: Logs): Promise<void>;
   /** Now and then lets the program see what has happened meanwhile, Ctrl-C among it. */
   onBatchBegin(batch: number, logs?: Logs): Promise<void>;
-  /** Logs a batch's values; there only with `logEveryNSteps`, since it makes tfjs wait for each batch. */
-  onBatchEnd?(batch: number, logs?: Logs): Promise<void>;
+  /**
+   * Logs a batch's values, with `logEveryNSteps`. It makes tfjs wait for each batch, so without that it is there only
+   * where tfjs cannot do without: in a list and not wrapped.
+   */
+  onBatchEnd(batch: number, logs?: Logs): Promise<void>;
   /** Waits until all is written. */
   onTrainEnd(logs?: Logs): Promise<void>;
 }
@@ -94,11 +119,12 @@ const BREATH = 100;
  *
  * ```ts ignore
  * await model.fitDataset(train, { epochs: 10, validationData, callbacks: mlflowCallback({ run, model }) });
+ * await model.fit(x, y, { callbacks: [tf.callbacks.earlyStopping(), mlflowCallback({ run })] });
  * await model.fit(x, y, { callbacks: [new tf.CustomCallback(mlflowCallback({ run })), tf.callbacks.earlyStopping()] });
  * ```
  */
 export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCallback {
-  const { model, metrics, logEveryNSteps, prefix = "", metricNames = "keras", onError = "warn" } = options;
+  const { metrics, logEveryNSteps, prefix = "", metricNames = "keras", onError = "warn", modelId } = options;
   const logEveryEpoch = options.logEveryEpoch ?? logEveryNSteps === undefined;
   if (logEveryEpoch === (logEveryNSteps !== undefined)) {
     throw new TypeError("Exactly one of logEveryEpoch and logEveryNSteps is wanted");
@@ -106,20 +132,20 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
   if (logEveryNSteps !== undefined && !(Number.isInteger(logEveryNSteps) && logEveryNSteps >= 1)) {
     throw new RangeError(`logEveryNSteps must be a whole number of at least 1: received ${logEveryNSteps}`);
   }
-  let target = options.run;
+  let { model, run: target } = options;
   let steps = 0;
   let breathed = performance.now();
   const report = reporter(onError);
 
-  const named = (logs: Logs = {}): Record<string, number> =>
+  const named = async (logs: Logs | undefined): Promise<Record<string, number>> =>
     Object.fromEntries(
-      Object.entries(logs)
+      Object.entries(await numbers(logs))
         .filter(([name]) => name !== "batch" && name !== "size")
         .map(([name, value]) => [metricNames === "keras" ? kerasName(name) : name, value]),
     );
   const log = (run: TrackedRun, values: Logs, step: number): Promise<void> => {
     const prefixed = Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
-    return run.logMetrics(prefixed, { step });
+    return run.logMetrics(prefixed, { step, ...(modelId === undefined ? {} : { modelId }) });
   };
   /** Hands work over without waiting for it, unless an error is to stop the training. */
   const handOver = async (work: (run: TrackedRun) => Promise<void>): Promise<void> => {
@@ -133,16 +159,23 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
     }
   };
 
-  const callback: TrainingCallback = {
+  return trainingCallback({
+    setModel: (given) => {
+      model ??= given as TrainedModel;
+    },
     onTrainBegin: () =>
       handOver(async (run) => {
-        steps = model?.optimizer?.iterations ?? 0;
-        if (model === undefined) return;
+        const trained = model;
+        steps = trained?.optimizer?.iterations ?? 0;
+        if (trained === undefined) return;
         // Both are begun before either is waited for, so that a failure of one does not take the other along.
-        await Promise.all([run.logParams(optimizerParams(model)), run.logText(summaryOf(model), "model_summary.txt")]);
+        await Promise.all([
+          logParamsBeside(run, optimizerParams(trained.optimizer), report),
+          run.logText(summaryOf(trained), "model_summary.txt"),
+        ]);
       }),
     onEpochEnd: async (epoch, logs) => {
-      const values = named(logs);
+      const values = await named(logs);
       if (!logEveryEpoch) {
         const validation = Object.entries(values).filter(([name]) => name.startsWith("val_"));
         if (validation.length > 0) await handOver((run) => log(run, Object.fromEntries(validation), steps));
@@ -160,45 +193,26 @@ export function mlflowCallback(options: MlflowCallbackOptions = {}): TrainingCal
       await new Promise((resolve) => setTimeout(resolve, 0));
       breathed = performance.now();
     },
+    ...(logEveryNSteps === undefined ? {} : {
+      onBatchEnd: async (_batch, logs) => {
+        steps++;
+        if (steps % logEveryNSteps !== 0) return;
+        const values = await named(logs);
+        await handOver((run) => log(run, values, steps));
+      },
+    }),
     onTrainEnd: async () => {
       await target?.flush();
     },
-  };
-  if (logEveryNSteps !== undefined) {
-    callback.onBatchEnd = async (_batch, logs) => {
-      steps++;
-      if (steps % logEveryNSteps === 0) await handOver((run) => log(run, named(logs), steps));
-    };
-  }
-  return callback;
+  }, { role: "metrics", run: options.run });
 }
 
 function reporter(onError: NonNullable<MlflowCallbackOptions["onError"]>): (error: unknown) => void {
-  let told = false;
+  if (typeof onError === "function") return onError;
+  if (onError === "warn") return warnOnce();
   return (error) => {
-    if (onError === "throw") throw error;
-    if (typeof onError === "function") return onError(error);
-    if (told) return;
-    told = true;
-    console.warn(`warning: the training goes on, but not all of it is logged: ${error}`);
+    throw error;
   };
-}
-
-/** Names that Keras gives to optimizers, and to settings that it calls otherwise than tfjs. */
-const OPTIMIZERS: Readonly<Record<string, string>> = { Momentum: "SGD", SGD: "SGD" };
-const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  RMSProp: { decay: "rho" },
-  Momentum: { useNesterov: "nesterov" },
-};
-
-function optimizerParams({ optimizer }: TrainedModel): Record<string, unknown> {
-  if (optimizer === undefined) return {};
-  const className = optimizer.getClassName?.() ?? (optimizer.constructor as { className?: string }).className ?? "";
-  const config = Object.entries(optimizer.getConfig()).map(([key, value]) =>
-    [`optimizer_${SETTINGS[className]?.[key] ?? snakeCase(key)}`, value] as const
-  );
-  const name = OPTIMIZERS[className] ?? className.toLowerCase();
-  return { ...(name === "" ? {} : { optimizer_name: name }), ...Object.fromEntries(config) };
 }
 
 function summaryOf(model: TrainedModel): string {

@@ -96,6 +96,33 @@ test("stands beside tf.callbacks.earlyStopping(), wrapped", async (place) => {
   assertEquals((await histories(place)).loss.map(([step]) => step), [0, 1, 2]);
 });
 
+test("stands behind tf.callbacks.earlyStopping() as it is, and takes the model from tfjs", async (place) => {
+  const { epoch, history } = await compiled({ optimizer: tf.train.sgd(0) }).fit(x, y, {
+    ...SILENT,
+    epochs: 50,
+    validationData: [x, y],
+    callbacks: [
+      tf.callbacks.earlyStopping({ monitor: "val_loss", patience: 2 }),
+      mlflowCallback({ run: place.run }),
+    ],
+  });
+  assertEquals(epoch.length, 3);
+  const logged = await histories(place);
+  assertEquals(Object.keys(logged), ["accuracy", "loss", "val_accuracy", "val_loss"]);
+  assertEquals(logged.loss as unknown, wanted(history.loss));
+  assertEquals((await place.run.get()).data.params.optimizer_name, "SGD");
+  assertEquals((await place.run.listArtifacts()).map(({ path }) => path), ["model_summary.txt"]);
+});
+
+test("logs batches where tfjs calls it directly", async (place) => {
+  await compiled().fit(x, y, {
+    ...SILENT,
+    batchSize: 1,
+    callbacks: [tf.callbacks.earlyStopping({ monitor: "loss" }), mlflowCallback({ run: place.run, logEveryNSteps: 2 })],
+  });
+  assertEquals((await histories(place)).loss.map(([step]) => step), [2, 4]);
+});
+
 test("logs fitDataset() too", async (place) => {
   const data = tf.data.zip({ xs: tf.data.array([[0, 0], [1, 1]]), ys: tf.data.array([[0], [1]]) }).batch(1);
   const { history } = await compiled().fitDataset(data as tf.data.Dataset<tf.TensorContainer>, {
