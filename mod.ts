@@ -14,15 +14,26 @@
  *
  * @module
  */
+export { autolog, type AutologOptions, type AutologTensorFlow } from "./autolog.ts";
 export { type Backend, type TensorFlow, useFastBackend } from "./backend.ts";
 export {
   type Logs,
   mlflowCallback,
   type MlflowCallbackOptions,
+  type OptimizerLike,
   type TrackedRun,
   type TrainedModel,
   type TrainingCallback,
 } from "./callback.ts";
+export {
+  type CheckpointedModel,
+  type CheckpointedRun,
+  loadCheckpoint,
+  type LoadCheckpointOptions,
+  type LoadedCheckpoint,
+  mlflowCheckpoint,
+  type MlflowCheckpointOptions,
+} from "./checkpoint.ts";
 export { clearActiveModel, getActiveModelId } from "./active_model.ts";
 export {
   type ArtifactOptions,

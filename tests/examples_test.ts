@@ -11,6 +11,7 @@ const ROOT = Deno.realPathSync(new URL("..", import.meta.url));
 /** Arguments, put behind those that the README prints, that make an example's work small. */
 const SMALL: Readonly<Record<string, readonly string[]>> = {
   "examples/train.ts": ["--epochs", "1", "--limit", "20"],
+  "examples/autolog.ts": ["1", "20"],
   "examples/sweep.ts": ["--epochs", "1", "--limit", "20"],
 };
 
