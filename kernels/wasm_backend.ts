@@ -37,12 +37,26 @@ export interface KernelConfig {
   disposeFunc?: (backend: any) => void;
 }
 
+/** What the wasm backend knows of a piece of data. */
+export interface DataEntry {
+  /** Number of the data on the heap's side. */
+  id: number;
+  /** Where the data is; null for strings, and while it is not computed. */
+  memoryOffset: number | null;
+  shape: number[];
+  dtype: string;
+  refCount: number;
+}
+
 /** The wasm backend: an allocator and a table from `dataId` to places on one growing heap. */
 export interface WasmBackend {
-  /** Allocates room for a tensor. **May grow the heap, which detaches every typed array taken before.** */
+  readonly dataIdMap: { get(dataId: object): DataEntry | undefined };
+  /** Allocates room for a tensor. **May grow the heap: take typed arrays after it.** */
   makeOutput(shape: number[], dtype: string): TensorInfo;
   /** A view of the tensor's data on the heap, valid until the next allocation. */
   typedArrayFromHeap(tensor: TensorInfo): Float32Array | Int32Array | Uint8Array;
+  /** Takes one more reference. */
+  incRef(dataId: object): void;
   /** Gives one reference back, and the memory with the last one. */
   disposeData(dataId: object): boolean;
 }

@@ -1,6 +1,13 @@
 /** Runs the same computation on tfjs's cpu backend, which is the judge, and on the fast backend. */
 import * as tf from "@tensorflow/tfjs";
 import { useFastBackend } from "../../backend.ts";
+import { sharing } from "../../kernels/native_ops.ts";
+
+// the data of tests is small, and is to be shared out all the same
+sharing.grain = 16;
+
+/** The numbers of threads that are tested. */
+export const THREADS: readonly number[] = [1, 2, 4];
 
 /** Numbers in [-0.5, 0.5), the same in every run. */
 export function numbers(count: number, seed: number): Float32Array {
@@ -18,8 +25,8 @@ export async function onCpu<T>(compute: () => T | Promise<T>): Promise<T> {
   return await compute();
 }
 
-export async function onWasm<T>(compute: () => T | Promise<T>): Promise<T> {
-  await useFastBackend(tf);
+export async function onWasm<T>(compute: () => T | Promise<T>, threads = 2): Promise<T> {
+  await useFastBackend(tf, { threads });
   return await compute();
 }
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import * as tf from "@tensorflow/tfjs";
-import { numbers, onCpu, onWasm, relativeDifference, valueAndGradients } from "./cpu_and_wasm.ts";
+import { numbers, onCpu, onWasm, relativeDifference, THREADS, valueAndGradients } from "./cpu_and_wasm.ts";
 
 /** Of the largest entry. Sums of float32 in another order differ by less. */
 const TOLERANCE = 2e-5;
@@ -23,18 +23,21 @@ function testCases(name: string, cases: Case[]): void {
       shapes.map((shape, i) => ({ shape, data: numbers(tf.util.sizeFromShape(shape), i + 1).map(input) }));
     const run = () => cases.map((each) => outcomeOf(() => valueAndGradients(inputsOf(each), each.compute)));
     const expected = await onCpu(run);
-    const actual = await onWasm(run);
 
     const wrong: string[] = [];
-    for (const [i, { name }] of cases.entries()) {
-      const { results, error, left } = actual[i];
-      if (expected[i].error !== undefined) wrong.push(`${name}: the judge itself fails: ${expected[i].error}`);
-      else if (error !== undefined) wrong.push(`${name}: ${error}`);
-      else if (left !== 0) wrong.push(`${name}: ${left} pieces of data left on the heap`);
-      for (const [j, result] of results.entries()) {
-        const difference = relativeDifference(result, expected[i].results[j]);
-        const part = j === 0 ? "value" : `gradient of input ${j}`;
-        if (!(difference <= TOLERANCE)) wrong.push(`${name}: ${part} differs by ${difference.toExponential(1)}`);
+    for (const threads of THREADS) {
+      const actual = await onWasm(run, threads);
+      for (const [i, { name }] of cases.entries()) {
+        const { results, error, left } = actual[i];
+        const say = (what: string) => wrong.push(`${threads} threads, ${name}: ${what}`);
+        if (expected[i].error !== undefined) say(`the judge itself fails: ${expected[i].error}`);
+        else if (error !== undefined) say(error);
+        else if (left !== 0) say(`${left} pieces of data left on the heap`);
+        for (const [j, result] of results.entries()) {
+          const difference = relativeDifference(result, expected[i].results[j]);
+          const part = j === 0 ? "value" : `gradient of input ${j}`;
+          if (!(difference <= TOLERANCE)) say(`${part} differs by ${difference.toExponential(1)}`);
+        }
       }
     }
     assertEquals(wrong, []);
@@ -82,6 +85,18 @@ for (const [height, width] of images) {
           });
         }
       }
+    }
+  }
+}
+// with as many channels as Winograd's algorithm wants, and images that its tiles do not divide
+for (const [height, width] of [...images, [16, 12], [4, 4]]) {
+  for (const [batch, inChannels, outChannels] of [[1, 8, 8], [2, 12, 20], [3, 16, 8], [1, 36, 12]]) {
+    for (const pad of ["same", "valid", 1, 2] as const) {
+      conv2d.push({
+        name: `${batch}x${height}x${width}x${inChannels}, filter 3x3x${outChannels}, pad ${pad}`,
+        shapes: [[batch, height, width, inChannels], [3, 3, inChannels, outChannels]],
+        compute: (x, filter) => tf.conv2d(x, filter, 1, pad),
+      });
     }
   }
 }

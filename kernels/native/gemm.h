@@ -1,0 +1,124 @@
+/** Products of matrices, in tiles of 4 rows and 8 columns that stay in registers. */
+#pragma once
+#include "simd.h"
+
+
+static inline void store_row(float *c, vec x, vec y, int columns, const float *bias, int relu, int accumulate) {
+  if (columns >= 8) {
+    if (bias) {
+      x = add(x, load(bias));
+      y = add(y, load(bias + 4));
+    }
+    if (accumulate) {
+      x = add(x, load(c));
+      y = add(y, load(c + 4));
+    }
+    if (relu) {
+      x = relu4(x);
+      y = relu4(y);
+    }
+    store(c, x);
+    store(c + 4, y);
+    return;
+  }
+#define STORE_LANE(column, vector, lane)                    \
+  if (columns > column) {                                   \
+    float value = wasm_f32x4_extract_lane(vector, lane);    \
+    if (bias) value += bias[column];                        \
+    if (accumulate) value += c[column];                     \
+    c[column] = relu ? relu1(value) : value;                \
+  }
+  STORE_LANE(0, x, 0) STORE_LANE(1, x, 1) STORE_LANE(2, x, 2) STORE_LANE(3, x, 3)
+  STORE_LANE(4, y, 0) STORE_LANE(5, y, 1) STORE_LANE(6, y, 2)
+#undef STORE_LANE
+}
+
+/**
+ * c[rows, columns] = a x b for up to 8 columns; `a(m, k)` is at `a[m * a_row + k * a_step]`, row k of `b` at
+ * `b + k * b_step`, where 8 floats may be read.
+ */
+static inline void multiply_panel(const float *a, int a_row, int a_step, const float *b, int b_step, float *c,
+                                  int c_row, int rows, int columns, int depth, const float *bias, int relu,
+                                  int accumulate) {
+  int m = 0;
+  for (; m + 4 <= rows; m += 4, a += 4 * a_row, c += 4 * c_row) {
+    vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
+    const float *p0 = a, *p1 = a + a_row, *p2 = a + 2 * a_row, *p3 = a + 3 * a_row, *q = b;
+    for (int k = 0; k < depth; k++) {
+      vec bx = load(q), by = load(q + 4), s;
+      s = load_splat(p0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
+      s = load_splat(p1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
+      s = load_splat(p2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
+      s = load_splat(p3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
+      p0 += a_step, p1 += a_step, p2 += a_step, p3 += a_step, q += b_step;
+    }
+    store_row(c, x0, y0, columns, bias, relu, accumulate);
+    store_row(c + c_row, x1, y1, columns, bias, relu, accumulate);
+    store_row(c + 2 * c_row, x2, y2, columns, bias, relu, accumulate);
+    store_row(c + 3 * c_row, x3, y3, columns, bias, relu, accumulate);
+  }
+  for (; m < rows; m++, a += a_row, c += c_row) {
+    vec x = ZERO, y = ZERO;
+    const float *p = a, *q = b;
+    for (int k = 0; k < depth; k++, p += a_step, q += b_step) {
+      vec s = load_splat(p);
+      x = madd(s, load(q), x), y = madd(s, load(q + 4), y);
+    }
+    store_row(c, x, y, columns, bias, relu, accumulate);
+  }
+}
+
+/** Rows of `b` that are multiplied at once, so that 8 columns of them stay in the first cache. */
+#define DEPTH_BLOCK 256
+
+/** c[rows, columns] = a x b, with `b` packed into panels of 8 columns as pack_panels() leaves it. */
+static inline void multiply_packed(const float *a, int a_row, int a_step, const float *packed, float *c, int c_row,
+                                   int rows, int columns, int depth, const float *bias, int relu, int accumulate) {
+  int from = 0;
+  do {
+    int block = min_int(DEPTH_BLOCK, depth - from);
+    int last = from + block >= depth;
+    for (int n = 0; n < columns; n += 8) {
+      multiply_panel(a + from * a_step, a_row, a_step, packed + n * depth + from * 8, 8, c + n, c_row, rows,
+                     min_int(8, columns - n), block, last && bias ? bias + n : 0, last && relu,
+                     accumulate || from > 0);
+    }
+    from += block;
+  } while (from < depth);
+}
+
+/** Columns [first, last) of b[depth, columns] as panels [depth][8], zeros after the last column. first % 8 == 0. */
+static inline void pack_panels(const float *b, int b_row, int b_column, int depth, int columns, int first, int last,
+                               float *packed) {
+  for (int n = first; n < last; n += 8) {
+    float *to = packed + n * depth;
+    if (b_column == 1 && n + 8 <= columns) {
+      const float *from = b + n;
+      for (int k = 0; k < depth; k++, from += b_row, to += 8) {
+        store(to, load(from));
+        store(to + 4, load(from + 4));
+      }
+      continue;
+    }
+    int width = min_int(8, columns - n);
+    int k = 0;
+    if (b_row == 1 && width == 8) {
+      for (; k + 4 <= depth; k += 4, to += 32) {
+        for (int half = 0; half < 8; half += 4) {
+          const float *from = b + (n + half) * b_column + k;
+          vec r0 = load(from), r1 = load(from + b_column), r2 = load(from + 2 * b_column),
+              r3 = load(from + 3 * b_column);
+          vec t0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), t1 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5);
+          vec t2 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7), t3 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
+          store(to + half, wasm_i64x2_shuffle(t0, t1, 0, 2));
+          store(to + 8 + half, wasm_i64x2_shuffle(t0, t1, 1, 3));
+          store(to + 16 + half, wasm_i64x2_shuffle(t2, t3, 0, 2));
+          store(to + 24 + half, wasm_i64x2_shuffle(t2, t3, 1, 3));
+        }
+      }
+    }
+    for (; k < depth; k++, to += 8) {
+      for (int j = 0; j < 8; j++) to[j] = j < width ? b[k * b_row + (n + j) * b_column] : 0;
+    }
+  }
+}

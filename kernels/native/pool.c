@@ -1,0 +1,185 @@
+#include "simd.h"
+
+/** Where windows stand over images [height, width, channels]. */
+typedef struct {
+  int batch, height, width, channels;
+  int filter_height, filter_width, stride_height, stride_width, dilation_height, dilation_width, top, left;
+  int out_height, out_width;
+} pool_window;
+
+/** The taps of a window that lie inside of the image: from the first to before the last. */
+static inline int first_tap(int start, int dilation) { return start >= 0 ? 0 : (-start + dilation - 1) / dilation; }
+static inline int last_tap(int start, int dilation, int taps, int size) {
+  return min_int(taps, start >= size ? 0 : (size - 1 - start) / dilation + 1);
+}
+
+#define FOR_EACH_WINDOW(w, task, tasks)                                                                       \
+  int rows_ = w->batch * w->out_height, end_ = part_start(rows_, task + 1, tasks);                            \
+  for (int row_ = part_start(rows_, task, tasks); row_ < end_; row_++)                                        \
+    for (int column_ = 0; column_ < w->out_width; column_++)
+
+#define WINDOW_BOUNDS(w)                                                                                      \
+  int y0 = row_ % w->out_height * w->stride_height - w->top, x0 = column_ * w->stride_width - w->left;        \
+  int i0 = first_tap(y0, w->dilation_height);                                                                 \
+  int i1 = last_tap(y0, w->dilation_height, w->filter_height, w->height);                                     \
+  int j0 = first_tap(x0, w->dilation_width);                                                                  \
+  int j1 = last_tap(x0, w->dilation_width, w->filter_width, w->width);                                        \
+  int image = row_ / w->out_height * w->height
+
+#define TAP(w, i, j) \
+  (((image + y0 + (i)*w->dilation_height) * w->width + x0 + (j)*w->dilation_width) * w->channels)
+
+typedef struct {
+  pool_window w;
+  const float *x;
+  float *y;
+  int tasks;
+} pool_arguments;
+
+/** The largest entry of each window; NaN entries are passed over, as by the cpu backend. */
+KERNEL(max_pool)(const pool_arguments *a, int task, float *scratch) {
+  const pool_window *w = &a->w;
+  FOR_EACH_WINDOW(w, task, a->tasks) {
+    WINDOW_BOUNDS(w);
+    float *y = a->y + (row_ * w->out_width + column_) * w->channels;
+    int c = 0;
+    for (; c + 4 <= w->channels; c += 4) {
+      vec best = splat(-__builtin_inff());
+      for (int i = i0; i < i1; i++)
+        for (int j = j0; j < j1; j++) best = wasm_f32x4_pmax(best, load(a->x + TAP(w, i, j) + c));
+      store(y + c, best);
+    }
+    for (; c < w->channels; c++) {
+      float best = -__builtin_inff();
+      for (int i = i0; i < i1; i++)
+        for (int j = j0; j < j1; j++) {
+          float value = a->x[TAP(w, i, j) + c];
+          if (value > best) best = value;
+        }
+      y[c] = best;
+    }
+  }
+}
+
+/** The mean of each window's entries that lie inside of the image. */
+KERNEL(avg_pool)(const pool_arguments *a, int task, float *scratch) {
+  const pool_window *w = &a->w;
+  FOR_EACH_WINDOW(w, task, a->tasks) {
+    WINDOW_BOUNDS(w);
+    float *y = a->y + (row_ * w->out_width + column_) * w->channels;
+    float count = (i1 - i0) * (j1 - j0);
+    int c = 0;
+    for (; c + 4 <= w->channels; c += 4) {
+      vec sum = ZERO;
+      for (int i = i0; i < i1; i++)
+        for (int j = j0; j < j1; j++) sum = add(sum, load(a->x + TAP(w, i, j) + c));
+      store(y + c, wasm_f32x4_div(sum, splat(count)));
+    }
+    for (; c < w->channels; c++) {
+      float sum = 0;
+      for (int i = i0; i < i1; i++)
+        for (int j = j0; j < j1; j++) sum += a->x[TAP(w, i, j) + c];
+      y[c] = sum / count;
+    }
+  }
+}
+
+typedef struct {
+  pool_window w;
+  const float *x, *dy;
+  float *dx;
+  int tasks, relu; /* relu: x is the result of a relu whose gradient is taken in the same go */
+} pool_gradient_arguments;
+
+/** Whether no two windows share an entry, so that every entry of dx is written at most once. */
+static inline int is_disjoint(const pool_window *w) {
+  return w->dilation_height == 1 && w->dilation_width == 1 && w->filter_height <= w->stride_height &&
+         w->filter_width <= w->stride_width;
+}
+
+/** Whether disjoint windows cover all images, without any padding. */
+static inline int is_tiling(const pool_window *w) {
+  return is_disjoint(w) && w->filter_height == w->stride_height && w->filter_width == w->stride_width && w->top == 0 &&
+         w->left == 0 && w->out_height * w->stride_height == w->height && w->out_width * w->stride_width == w->width;
+}
+
+/**
+ * The gradient of max_pool: each entry of dy goes to the first largest entry of its window, in reading order, and is
+ * dropped where no entry is above negative infinity. Tasks share the images.
+ */
+KERNEL(max_pool_gradient)(const pool_gradient_arguments *a, int task, float *scratch) {
+  const pool_window *w = &a->w;
+  int image_size = w->height * w->width * w->channels;
+  int from = part_start(w->batch, task, a->tasks), to = part_start(w->batch, task + 1, a->tasks);
+  int tiling = is_tiling(w);
+  vec lowest = a->relu ? ZERO : splat(-__builtin_inff());
+  if (!tiling) clear_floats(a->dx + from * image_size, (to - from) * image_size);
+  for (int row_ = from * w->out_height; row_ < to * w->out_height; row_++) {
+    for (int column_ = 0; column_ < w->out_width; column_++) {
+      WINDOW_BOUNDS(w);
+      const float *dy = a->dy + (row_ * w->out_width + column_) * w->channels;
+      int c = 0;
+      if (tiling && w->filter_height == 2 && w->filter_width == 2) {
+        int top = TAP(w, 0, 0), bottom = TAP(w, 1, 0), next = w->channels;
+        for (; c + 4 <= w->channels; c += 4) {
+          const float *x0 = a->x + top + c, *x1 = a->x + bottom + c;
+          vec v0 = load(x0), v1 = load(x0 + next), v2 = load(x1), v3 = load(x1 + next);
+          // pmax(a, b) is b where b > a: the comparison of the scan, which NaN never wins
+          vec best = wasm_f32x4_pmax(wasm_f32x4_pmax(wasm_f32x4_pmax(wasm_f32x4_pmax(lowest, v0), v1), v2), v3);
+          vec left = wasm_v128_and(load(dy + c), wasm_f32x4_gt(best, lowest)), hit;
+          float *d0 = a->dx + top + c, *d1 = a->dx + bottom + c;
+          hit = wasm_f32x4_eq(v0, best), store(d0, wasm_v128_and(left, hit)), left = wasm_v128_andnot(left, hit);
+          hit = wasm_f32x4_eq(v1, best), store(d0 + next, wasm_v128_and(left, hit)), left = wasm_v128_andnot(left, hit);
+          hit = wasm_f32x4_eq(v2, best), store(d1, wasm_v128_and(left, hit)), left = wasm_v128_andnot(left, hit);
+          hit = wasm_f32x4_eq(v3, best), store(d1 + next, wasm_v128_and(left, hit));
+        }
+      }
+      for (; c + 4 <= w->channels; c += 4) {
+        vec best = lowest;
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) best = wasm_f32x4_pmax(best, load(a->x + TAP(w, i, j) + c));
+        vec left = wasm_v128_and(load(dy + c), wasm_f32x4_gt(best, lowest));
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) {
+            int at = TAP(w, i, j) + c;
+            vec hit = wasm_f32x4_eq(load(a->x + at), best), share = wasm_v128_and(left, hit);
+            store(a->dx + at, tiling ? share : add(load(a->dx + at), share));
+            left = wasm_v128_andnot(left, hit);
+          }
+      }
+      for (; c < w->channels; c++) {
+        float best = a->relu ? 0 : -__builtin_inff();
+        int place = -1;
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) {
+            int at = TAP(w, i, j) + c;
+            if (tiling) a->dx[at] = 0;
+            if (a->x[at] > best) best = a->x[at], place = at;
+          }
+        if (place >= 0) a->dx[place] += dy[c];
+      }
+    }
+  }
+}
+
+/** The gradient of avg_pool. Tasks share the images. */
+KERNEL(avg_pool_gradient)(const pool_gradient_arguments *a, int task, float *scratch) {
+  const pool_window *w = &a->w;
+  int image_size = w->height * w->width * w->channels;
+  int from = part_start(w->batch, task, a->tasks), to = part_start(w->batch, task + 1, a->tasks);
+  clear_floats(a->dx + from * image_size, (to - from) * image_size);
+  for (int row_ = from * w->out_height; row_ < to * w->out_height; row_++) {
+    for (int column_ = 0; column_ < w->out_width; column_++) {
+      WINDOW_BOUNDS(w);
+      const float *dy = a->dy + (row_ * w->out_width + column_) * w->channels;
+      float share = 1.0f / (w->filter_height * w->filter_width);
+      for (int i = i0; i < i1; i++)
+        for (int j = j0; j < j1; j++) {
+          float *dx = a->dx + TAP(w, i, j);
+          int c = 0;
+          for (; c + 4 <= w->channels; c += 4) store(dx + c, madd(splat(share), load(dy + c), load(dx + c)));
+          for (; c < w->channels; c++) dx[c] += share * dy[c];
+        }
+    }
+  }
+}
