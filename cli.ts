@@ -9,10 +9,11 @@
  */
 import config from "./deno.json" with { type: "json" };
 import { type Command, UsageError } from "./cli/command.ts";
+import { modelsServe } from "./cli/models_serve.ts";
 import { run } from "./cli/run.ts";
 import { MlflowError } from "./errors.ts";
 
-const COMMANDS: readonly Command[] = [run];
+const COMMANDS: readonly Command[] = [run, modelsServe];
 const PROGRAM = "deno run -A jsr:@mlflow-deno/mlflow/cli";
 const NAME_WIDTH = Math.max(...COMMANDS.map(({ name }) => name.length)) + 2;
 

@@ -136,6 +136,13 @@ export * from "./plots.ts";
 export { type ProjectRun, runProject, type RunProjectOptions, type StartedProject } from "./projects.ts";
 export { type EndStatus, type EvaluationValue, Run } from "./run.ts";
 export {
+  type ComputingTensorFlow,
+  type ModelServer,
+  serveModel,
+  type ServeModelOptions,
+  type ServingTensorFlow,
+} from "./serving.ts";
+export {
   disableSystemMetricsLogging,
   enableSystemMetricsLogging,
   setSystemMetricsNodeId,

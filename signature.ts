@@ -159,10 +159,20 @@ export function castTensors(specs: readonly TensorSpec[], data: unknown): Tensor
 
 /** As {@linkcode castTensors}, for one tensor. */
 export function castTensor(spec: TensorSpec, value: unknown): TensorValues {
+  const tensor = convertTensor(spec, value);
+  checkShape(spec, tensor.shape);
+  return tensor;
+}
+
+/**
+ * A tensor's values of the type of its spec, whatever their shape is.
+ *
+ * @param field how errors name it
+ */
+export function convertTensor(spec: TensorSpec, value: unknown, field: string = spec.name ?? "inputs"): TensorValues {
   const shape = shapeOf(value);
   const count = shape.reduce((product, size) => product * size, 1);
   const dtype = TFJS_TYPES[spec.dtype];
-  const field = spec.name ?? "inputs";
   if (dtype === undefined) throw invalid(`${field} is of type ${spec.dtype}, which no tensor of tfjs has`);
   const values = emptyValues(dtype, count);
   let at = 0;
@@ -186,12 +196,16 @@ export function castTensor(spec: TensorSpec, value: unknown): TensorValues {
     values[at++] = one;
   };
   fill(value, 0);
+  return { shape, dtype, values };
+}
+
+/** Checks that a shape is one that a spec allows. */
+export function checkShape(spec: TensorSpec, shape: readonly number[]): void {
   const fits = spec.shape.length === shape.length && spec.shape.every((size, i) => size === -1 || size === shape[i]);
   if (!fits) {
     const input = spec.name === undefined ? "input" : `input '${spec.name}'`;
     throw invalid(`Shape of ${input} ${tuple(shape)} does not match expected shape ${tuple(spec.shape)}.`);
   }
-  return { shape, dtype, values };
 }
 
 /**
@@ -325,7 +339,7 @@ function castColumnValue(value: unknown, type: ColumnType, field: string): unkno
 }
 
 /** Checks that what a signature names is there; MLflow says it in these words. */
-function checkNames(specs: Schema, given: readonly string[]): void {
+export function checkNames(specs: Schema, given: readonly string[]): void {
   const list = (names: readonly string[]) => `[${names.map((name) => `'${name}'`).join(", ")}]`;
   const required = [...specs].filter((spec) => spec.type === "tensor" || (spec as ColSpec).required);
   const names = required.flatMap(({ name }) => name === undefined ? [] : [name]);
@@ -447,7 +461,7 @@ function mapEntries<T>(record: Readonly<Record<string, T>>, map: (value: T, key:
 }
 
 /** Sizes as Python shows them: `(-1, 28)`, `(3,)`. */
-function tuple(sizes: readonly number[]): string {
+export function tuple(sizes: readonly number[]): string {
   return sizes.length === 1 ? `(${sizes[0]},)` : `(${sizes.join(", ")})`;
 }
 
