@@ -9,6 +9,7 @@ import type { RunRecord } from "../entities.ts";
 import { activeRun, lastActiveRun, logMetric, setExperiment, withRun } from "../fluent.ts";
 import { Run } from "../run.ts";
 import { setTrackingUri } from "../tracking_uri.ts";
+import { withEnv } from "./support/env.ts";
 
 await tf.setBackend("cpu");
 
@@ -45,33 +46,28 @@ interface Place {
 function test(name: string, check: (place: Place) => Promise<void>, options: AutologOptions = {}): void {
   Deno.test(`autolog() ${name}`, async () => {
     const dir = await Deno.makeTempDir();
-    const before = Deno.env.get("MLFLOW_TRACKING_URI");
     const { warn } = console;
     const told: string[] = [];
     try {
-      const uri = `sqlite:///${dir}/mlflow.db`;
-      setTrackingUri(uri);
-      const client = new MlflowClient(uri);
-      const experimentId = await client.createExperiment("auto", { artifactLocation: join(dir, "artifacts") });
-      await setExperiment("auto");
-      console.warn = (text: string) => told.push(text);
-      const paths = async (runId: string, path?: string): Promise<string[]> => {
-        const files = await client.listArtifacts(runId, path);
-        return (await Promise.all(files.map((file) => file.isDir ? paths(runId, file.path) : [file.path]))).flat();
-      };
-      autolog(tf, options);
-      await check({
-        client,
-        dir,
-        told,
-        artifacts: paths,
-        runs: async () =>
-          await client.searchRuns({ experimentIds: [experimentId], orderBy: ["start_time ASC"] }).toArray(),
+      const MLFLOW_TRACKING_URI = `sqlite:///${dir}/mlflow.db`;
+      await withEnv({ MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_ID: undefined, MLFLOW_RUN_ID: undefined }, async () => {
+        setTrackingUri(MLFLOW_TRACKING_URI);
+        const client = new MlflowClient(MLFLOW_TRACKING_URI);
+        const experimentId = await client.createExperiment("auto", { artifactLocation: join(dir, "artifacts") });
+        await setExperiment("auto");
+        console.warn = (text: string) => told.push(text);
+        const paths = async (runId: string, path?: string): Promise<string[]> => {
+          const files = await client.listArtifacts(runId, path);
+          return (await Promise.all(files.map((file) => file.isDir ? paths(runId, file.path) : [file.path]))).flat();
+        };
+        autolog(tf, options);
+        const orderBy = ["start_time ASC"];
+        const runs = () => client.searchRuns({ experimentIds: [experimentId], orderBy }).toArray();
+        await check({ client, dir, told, artifacts: paths, runs }).finally(() => setTrackingUri(""));
       });
     } finally {
       autolog(tf, { disable: true });
       console.warn = warn;
-      setTrackingUri(before ?? "");
       await Deno.remove(dir, { recursive: true });
     }
   });
