@@ -4,7 +4,7 @@ import type { TransferOptions } from "./artifacts/repository.ts";
 import type { FileInfo, Image, ModelVersion } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
 import type { LoadImageOptions } from "./images.ts";
-import { MLMODEL } from "./model_flavor.ts";
+import { MLMODEL } from "./model/mlmodel.ts";
 import { getTrackingUri } from "./tracking_uri.ts";
 
 /** How artifacts are copied to this machine. */

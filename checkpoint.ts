@@ -9,11 +9,12 @@ import { MlflowClient } from "./client.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, startRun } from "./fluent.ts";
 import { kerasName } from "./keras_name.ts";
-import { layersModelArtifacts, type ModelArtifactsLike } from "./model_flavor.ts";
+import { takeArtifacts, takeTrainingArtifacts } from "./model/artifacts.ts";
+import { readTfjsFiles } from "./model/tfjs_files.ts";
+import type { ModelArtifactsLike } from "./model/tfjs_model.ts";
 import type { ModelLoader } from "./models.ts";
 import { trainingCallback } from "./training/callbacks.ts";
 import { numbers } from "./training/logs.ts";
-import { takeArtifacts, takeTrainingArtifacts } from "./training/model_artifacts.ts";
 import type { OptimizerLike } from "./training/params.ts";
 import { warnOnce } from "./training/warn.ts";
 
@@ -286,7 +287,7 @@ export async function loadCheckpoint<TF extends ModelLoader>(
       runId,
       `${stem}_metrics.json`,
     ) as Record<string, number>;
-    const artifacts = await layersModelArtifacts((name) => client.readArtifact(runId, `${chosen}/${name}`));
+    const artifacts = await readTfjsFiles((name) => client.readArtifact(runId, `${chosen}/${name}`));
     const model = await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
     return { model, epoch: madeAfter, globalStep: global_step, metrics };
   });

@@ -31,7 +31,8 @@ import { datasetInput, type LogInputOptions } from "./dataset.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
 import type { LoadImageOptions } from "./images.ts";
-import { layersModelFiles, type LayersModelLike } from "./model_flavor.ts";
+import type { SaveModelOptions } from "./model/save.ts";
+import type { TfjsModelLike } from "./model/tfjs_model.ts";
 import { pythonText, pythonTexts } from "./python_text.ts";
 import { RegistryClient } from "./registry_client.ts";
 import { registryUriOf } from "./registry_uri.ts";
@@ -87,7 +88,8 @@ export {
 } from "./registry_client.ts";
 export { SearchResults } from "./search.ts";
 export type { Page } from "./entities.ts";
-export type { LayersModelLike, SymbolicTensorLike } from "./model_flavor.ts";
+export type { SaveModelOptions } from "./model/save.ts";
+export type { SymbolicTensorLike, TfjsModelLike } from "./model/tfjs_model.ts";
 export type { LoadImageOptions, ReadImageOptions } from "./images.ts";
 export type { Interpolation } from "./image/resize.ts";
 export type { NewModelVersion, VersionNumber } from "./stores/registry_store.ts";
@@ -141,7 +143,7 @@ export interface CreateExperimentOptions {
 }
 
 /** How a model is logged. */
-export interface LogModelOptions {
+export interface LogModelOptions extends SaveModelOptions {
   /** The name shown in the UI; not one of `/`, `:`, `.`, `%` and quotes may be in it. @default {"model"} */
   readonly name?: string;
   /** The step of the training that the model is of: the metrics of that step are linked to it. @default {the latest} */
@@ -554,11 +556,11 @@ export class MlflowClient extends RegistryClient {
   }
 
   /**
-   * Logs a tfjs layers model as an output of a run: its topology, weights and signature, with the run's params, and with
+   * Logs a tfjs model as an output of a run: its topology, weights and signature, with the run's params, and with
    * the run's metrics linked to it. Should writing its files break, the logged model is left `FAILED`.
    */
-  async logModel(runId: string, model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-    const { name = "model", step, modelType, params = {}, tags = {} } = options;
+  async logModel(runId: string, model: TfjsModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
+    const { name = "model", step, modelType, params = {}, tags = {}, ...content } = options;
     return await this.#do(`Cannot log model "${name}" to run "${runId}"`, async (store) => {
       const { info, data } = await store.getRun(runId);
       const origin = ["mlflow.user", "mlflow.source.name", "mlflow.source.type"].filter((key) => key in data.tags);
@@ -574,10 +576,9 @@ export class MlflowClient extends RegistryClient {
       try {
         await store.logOutputs(runId, [{ modelId, step: step ?? 0 }]);
         await this.#linkMetrics(store, runId, Object.keys(data.metrics), modelId, step);
-        const repository = openRepository(location, { trackingUri: this.#uri });
-        for (const [path, content] of await layersModelFiles(model, { modelId, runId, location })) {
-          await repository.write(path, content);
-        }
+        const folder = { repository: openRepository(location, { trackingUri: this.#uri }), path: "" };
+        const { writeModel } = await import("./model/save.ts");
+        await writeModel(model, folder, { modelId, runId, location }, content);
       } catch (error) {
         // The error that broke it is the one to be told.
         await store.finalizeLoggedModel(modelId, "FAILED").catch(() => {});

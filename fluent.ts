@@ -25,7 +25,7 @@ import type {
 import { readEnv, writeEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
 import type { ImageSource, LogImageOptions } from "./image_log.ts";
-import type { LayersModelLike } from "./model_flavor.ts";
+import type { TfjsModelLike } from "./model/tfjs_model.ts";
 import { flushOpenRuns } from "./open_runs.ts";
 import { pythonTexts } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
@@ -393,10 +393,10 @@ export async function logOutputs(models: readonly LoggedModelOutput[]): Promise<
 }
 
 /**
- * Logs a tfjs layers model as an output of the active run: its topology, weights and signature, with the run's params and
+ * Logs a tfjs model as an output of the active run: its topology, weights and signature, with the run's params and
  * metrics so far.
  */
-export async function logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
+export async function logModel(model: TfjsModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
   return await (activeRun() ?? await startedRun()).logModel(model, options);
 }
 

@@ -4,7 +4,7 @@ import { type LoggedModel, MlflowClient, type SearchLoggedModelsOptions, type Se
 import { defaultTags } from "./context.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, experimentOfNewRuns } from "./fluent.ts";
-import { describeExternalModel, MLMODEL } from "./model_flavor.ts";
+import { describeExternalModel, MLMODEL } from "./model/mlmodel.ts";
 import { pythonTexts } from "./python_text.ts";
 
 /** What a logged model is made of whose files the program writes itself, or keeps elsewhere. */

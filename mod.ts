@@ -131,7 +131,17 @@ export {
   setModelVersionTag,
 } from "./model_registry.ts";
 export { getRegistryUri, setRegistryUri } from "./registry_uri.ts";
-export { loadModel, type ModelLoader } from "./models.ts";
+export {
+  getModelInfo,
+  type GraphModelLoader,
+  loadGraphModel,
+  loadModel,
+  mlflowHandler,
+  type ModelHandler,
+  type ModelInfo,
+  type ModelLoader,
+  saveModel,
+} from "./models.ts";
 export * from "./plots.ts";
 export { type ProjectRun, runProject, type RunProjectOptions, type StartedProject } from "./projects.ts";
 export { type EndStatus, type EvaluationValue, Run } from "./run.ts";
@@ -142,6 +152,19 @@ export {
   type ServeModelOptions,
   type ServingTensorFlow,
 } from "./serving.ts";
+export {
+  type ColSpec,
+  type ColumnType,
+  type DataType,
+  inferSignature,
+  type ModelSignature,
+  type NestedValues,
+  type ParamSpec,
+  type Schema,
+  type SignatureData,
+  type TensorExample,
+  type TensorSpec,
+} from "./signature.ts";
 export {
   disableSystemMetricsLogging,
   enableSystemMetricsLogging,

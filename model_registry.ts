@@ -4,7 +4,7 @@ import { appendToUri, hasScheme } from "./artifacts/uri.ts";
 import { MlflowClient, type SearchResults } from "./client.ts";
 import type { ModelVersion, RegisteredModel } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { MLMODEL } from "./model_flavor.ts";
+import { MLMODEL } from "./model/mlmodel.ts";
 import { findModelVersion, isModelUri, parseModelUri } from "./model_uri.ts";
 import { MODEL_VERSIONS_TAG, withModelVersion } from "./model_versions_tag.ts";
 import type { RegistrySearchOptions } from "./registry_client.ts";

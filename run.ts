@@ -25,7 +25,7 @@ import type {
 import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
 import { kerasName } from "./keras_name.ts";
 import type { LoadImageOptions } from "./images.ts";
-import type { LayersModelLike } from "./model_flavor.ts";
+import type { TfjsModelLike } from "./model/tfjs_model.ts";
 import { addOpenRun, removeOpenRun } from "./open_runs.ts";
 import { pythonText } from "./python_text.ts";
 import { RunLinks } from "./run_links.ts";
@@ -257,8 +257,8 @@ export class Run implements AsyncDisposable {
     });
   }
 
-  /** Logs a tfjs layers model as an output of the run, with the run's params and metrics so far. */
-  async logModel(model: LayersModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
+  /** Logs a tfjs model as an output of the run, with the run's params and metrics so far. */
+  async logModel(model: TfjsModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
     return await this.#write(async () => {
       const logged = await this.client.logModel(this.runId, model, options);
       this.#links.addOutputs([{ modelId: logged.modelId, step: options.step ?? 0 }]);

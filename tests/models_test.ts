@@ -48,6 +48,18 @@ function predicted(model: tf.LayersModel): Int32Array[] {
   });
 }
 
+/** What a logged model's folder holds. */
+const FILES = [
+  "MLmodel",
+  "conda.yaml",
+  "data/keras_module.txt",
+  "data/model.keras",
+  "model.json",
+  "python_env.yaml",
+  "requirements.txt",
+  "weights.bin",
+];
+
 interface Place {
   readonly client: MlflowClient;
   readonly dir: string;
@@ -222,14 +234,11 @@ test("loadModel() says what is wrong with a model's folder", async ({ client, di
     await Deno.writeFile(join(folder, "weights.bin"), WEIGHTS.slice(0, 8));
     await Deno.writeTextFile(join(folder, "model.json"), MODEL);
     await assertRejects(() => loadModel(tf, folder));
-    for (const uri of ["models:/name/1", "models:/name@champion"]) {
-      const error = await assertRejects(() => loadModel(tf, uri), MlflowError);
-      assertEquals(
-        error.message,
-        `Cannot load model "${uri}": a logged model's URI reads models:/m-…; registered models are not supported yet: ${uri} ` +
-          "(INVALID_PARAMETER_VALUE)",
-      );
-    }
+    const unregistered = await assertRejects(() => loadModel(tf, "models:/name/1"), MlflowError);
+    assertEquals(
+      unregistered.message,
+      'Cannot load model "models:/name/1": Model Version (name=name, version=1) not found (RESOURCE_DOES_NOT_EXIST)',
+    );
     const none = `m-${"0".repeat(32)}`;
     const missing = await assertRejects(() => loadModel(tf, `models:/${none}`), MlflowError);
     assertEquals(
@@ -290,15 +299,18 @@ for (const version of ["3.17.2", "3.1.0"] as const) {
       );
       const [two, one, run] = read;
       const [{ modelId, artifactLocation }, plain] = logged;
-      const { size: json } = await Deno.stat(join(artifactLocation, "model.json"));
-      const { size: weights } = await Deno.stat(join(artifactLocation, "weights.bin"));
+      const sizes = await Promise.all(
+        FILES.filter((path) => path !== "MLmodel").map(async (path) =>
+          (await Deno.stat(join(artifactLocation, path))).size
+        ),
+      );
       assertEquals({ ...two, time: undefined, flavors: Object.keys(two.flavors as object) }, {
-        flavors: ["tensorflowjs"],
+        flavors: ["keras", "python_function", "tensorflowjs"],
         ids: [modelId, runId, modelId, runId],
-        size: json + weights,
+        size: sizes.reduce((sum, size) => sum + size),
         time: undefined,
         path: artifactLocation,
-        inputs: [["image.a-b", "float32", [-1, 8, 8, 3]], ["words/1_2", "float32", [-1, 5]]],
+        inputs: [["image.a-b", "float32", [-1, 8, 8, 3]], ["words_1_2", "float32", [-1, 5]]],
         outputs: [["class/a.b", "float32", [-1, 2]], ["no", "float32", [-1, 1]]],
         params: null,
         entity: [

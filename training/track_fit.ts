@@ -3,7 +3,7 @@ import { type CheckpointedModel, mlflowCheckpoint } from "../checkpoint.ts";
 import type { Dataset } from "../entities.ts";
 import { activeRun, withRun } from "../fluent.ts";
 import { kerasName } from "../keras_name.ts";
-import type { LayersModelLike } from "../model_flavor.ts";
+import type { TfjsModelLike } from "../model/tfjs_model.ts";
 import { trainingCurves } from "../plots.ts";
 import type { Run } from "../run.ts";
 import { type Batches, isBatches, watched } from "./batches.ts";
@@ -30,7 +30,7 @@ interface FitHistory {
   readonly history: Readonly<Record<string, readonly (number | object)[]>>;
 }
 
-type FittedModel = TrainedModel & CheckpointedModel & LayersModelLike;
+type FittedModel = TrainedModel & CheckpointedModel & TfjsModelLike;
 
 /** Lets tfjs train, and tracks it. What it gives or throws is what tfjs gives or throws. */
 export async function trackFit(tf: CallbackMaker, settings: AutologSettings, fit: Fit): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type { ModelArtifactsLike } from "../model_flavor.ts";
+import type { ModelArtifactsLike } from "./tfjs_model.ts";
 
 /** A `tf.LayersModel`, as far as it hands itself over to be saved. */
 export interface SavedModel {
