@@ -41,6 +41,8 @@ interface Scope {
   readonly runs: Run[];
   /** The run that is being started because something is logged and no run is active. */
   starting?: Promise<Run>;
+  /** Ends when `startRun` has done its work or failed: what comes after it finds its run active. */
+  opening?: Promise<unknown>;
 }
 
 const scopes = new AsyncLocalStorage<Scope>();
@@ -170,9 +172,21 @@ export async function deleteExperimentTag(key: string): Promise<void> {
  */
 export async function startRun(options: StartRunOptions = {}): Promise<Run> {
   const scope = currentScope();
-  const run = await openRun(options, scope);
-  scope.runs.push(run);
-  return run;
+  const { opening } = scope;
+  const open = async () => {
+    if (opening !== undefined) await opening;
+    const run = await openRun(options, scope);
+    scope.runs.push(run);
+    return run;
+  };
+  const opened = open();
+  const settled = opened.catch(() => {});
+  scope.opening = settled;
+  try {
+    return await opened;
+  } finally {
+    if (scope.opening === settled) scope.opening = undefined;
+  }
 }
 
 /**
@@ -195,6 +209,7 @@ export async function withRun<T>(
 ): Promise<T> {
   const [options, work] = typeof optionsOrWork === "function" ? [{}, optionsOrWork] : [optionsOrWork, maybeWork!];
   const outer = currentScope();
+  if (outer.opening !== undefined) await outer.opening;
   const run = await openRun(options, outer);
   const scope: Scope = { runs: [...outer.runs, run] };
   const around = new Set(outer.runs);
@@ -475,10 +490,14 @@ function currentScope(): Scope {
   return scopes.getStore() ?? programScope;
 }
 
-/** A new run to log to; what is logged until it is there goes to the same one. */
+/** The run that is being started, or a new one, to log to; what is logged until it is there goes to the same one. */
 function startedRun(): Promise<Run> {
   const scope = currentScope();
-  return scope.starting ??= startRun().finally(() => scope.starting = undefined);
+  const start = async () => {
+    if (scope.opening !== undefined) await scope.opening;
+    return activeRun() ?? await startRun();
+  };
+  return scope.starting ??= start().finally(() => scope.starting = undefined);
 }
 
 async function openRun(options: StartRunOptions, scope: Scope): Promise<Run> {

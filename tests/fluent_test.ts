@@ -238,6 +238,34 @@ test("startRun() wants nested: true inside a run, whose child the new one become
   }
 });
 
+test("startRun() that nobody waits for is active for what comes after it", async (client) => {
+  const first = mlflow.startRun({ runName: "first" });
+  const refused = mlflow.startRun({ runName: "refused" });
+  const child = mlflow.startRun({ runName: "child", nested: true });
+  const inner = mlflow.withRun({ runName: "inner", nested: true }, (run) => run.runId);
+  const logged = mlflow.logParam("by", "child");
+  const error = await assertRejects(() => refused, MlflowError);
+  assertEquals([error.code, error.reason.includes("is already active")], ["INVALID_STATE", true]);
+  const [{ runId }, nested] = await Promise.all([first, child]);
+  const parentOf = async (id: string) => (await client.getRun(id)).data.tags["mlflow.parentRunId"];
+  assertEquals([await parentOf(nested.runId), await parentOf(await inner)], [runId, nested.runId]);
+  await logged;
+  assertEquals((await nested.get()).data.params, { by: "child" });
+  await mlflow.endRun();
+  await mlflow.endRun();
+  const names = (await client.searchRuns({ experimentIds: ["0"] }).toArray()).map(({ info }) => info.runName);
+  assertEquals(names.sort(), ["child", "first", "inner"]);
+});
+
+test("startRun() that fails leaves nothing to wait for", async () => {
+  const failed = mlflow.startRun({ runId: "0".repeat(32) });
+  const next = mlflow.startRun();
+  await assertRejects(() => failed, MlflowError, "not found");
+  const run = await next;
+  assertEquals(mlflow.activeRun(), run);
+  await mlflow.endRun();
+});
+
 test("startRun() takes a parent that is not active, but no deleted one", async (client) => {
   const { info } = await client.createRun({ experimentId: "0" });
   const child = await mlflow.startRun({ parentRunId: info.runId });
