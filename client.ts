@@ -158,6 +158,8 @@ export interface LogModelOptions extends SaveModelOptions {
 
 /** Entries asked of a store at a time. */
 const PAGE_SIZE = 1000;
+/** Runs of which a client remembers where their artifacts are: it does not change. */
+const KNOWN_RUNS = 1000;
 
 /**
  * Experiments, runs, artifacts, logged and registered models by explicit ids.
@@ -177,6 +179,7 @@ export class MlflowClient extends RegistryClient {
   /** The tracking URI that the client works with. */
   readonly trackingUri: string;
   readonly #uri: string;
+  readonly #artifactUris = new Map<string, string>();
 
   /**
    * Makes a client; the store is opened at its first use.
@@ -423,7 +426,7 @@ export class MlflowClient extends RegistryClient {
     options: TransferOptions = {},
   ): Promise<void> {
     await this.#do(`Cannot log artifact "${localPath}" to run "${runId}"`, async () => {
-      await uploadFile(await this.#artifacts(runId), localPath, artifactPath, options);
+      await uploadFile(await this.#ownArtifacts(runId), localPath, artifactPath, options);
     });
   }
 
@@ -435,7 +438,7 @@ export class MlflowClient extends RegistryClient {
     options: TransferOptions = {},
   ): Promise<void> {
     await this.#do(`Cannot log artifacts "${localDirectory}" to run "${runId}"`, async () => {
-      await uploadFolder(await this.#artifacts(runId), localDirectory, artifactPath, options);
+      await uploadFolder(await this.#ownArtifacts(runId), localDirectory, artifactPath, options);
     });
   }
 
@@ -448,7 +451,7 @@ export class MlflowClient extends RegistryClient {
   ): Promise<void> {
     await this.#do(
       `Cannot log artifact "${artifactFile}" to run "${runId}"`,
-      async () => await (await this.#artifacts(runId)).write(artifactFile, content, options),
+      async () => await (await this.#ownArtifacts(runId)).write(artifactFile, content, options),
     );
   }
 
@@ -705,6 +708,18 @@ export class MlflowClient extends RegistryClient {
   /** Records that a run has put out models. */
   async logOutputs(runId: string, models: readonly LoggedModelOutput[]): Promise<void> {
     await this.#do(`Cannot log outputs of run "${runId}"`, (store) => store.logOutputs(runId, models));
+  }
+
+  /** Where a run's own artifacts are written. */
+  async #ownArtifacts(runId: string): Promise<ArtifactRepository> {
+    let artifactUri = this.#artifactUris.get(runId);
+    if (artifactUri === undefined) {
+      const store = await openStore(this.#uri);
+      ({ info: { artifactUri } } = await store.getRun(runId));
+      if (this.#artifactUris.size >= KNOWN_RUNS) this.#artifactUris.delete(this.#artifactUris.keys().next().value!);
+      this.#artifactUris.set(runId, artifactUri);
+    }
+    return openRepository(artifactUri, { trackingUri: this.#uri });
   }
 
   async #artifacts(runId: string): Promise<ArtifactRepository> {

@@ -77,10 +77,13 @@ export async function writeImage(
       return await client.logBytes(runId, await asFile(image, artifactFile), artifactFile);
     }
     const name = `images/${key!.replaceAll("/", "~")}+step+${step}+timestamp+${timestamp}+${crypto.randomUUID()}`;
-    const [png, small] = [await asPng(image), await smallCopy(image)];
-    await client.logBytes(runId, png, `${name}.png`);
-    await client.logBytes(runId, small, `${name}+compressed.webp`);
-    await client.setTag(runId, IMAGES_TAG, true);
+    const png = await asPng(image);
+    // The whole image travels while the small one is made.
+    await Promise.all([
+      client.logBytes(runId, png, `${name}.png`),
+      smallCopy(image).then((small) => client.logBytes(runId, small, `${name}+compressed.webp`)),
+      client.setTag(runId, IMAGES_TAG, true),
+    ]);
   });
 }
 
