@@ -12,7 +12,10 @@ import { TRACKING_ROUTES } from "./tracking_routes.ts";
 export interface HandlerOptions {
   /** The store that is asked. */
   readonly store: TrackingStore;
-  /** The folder or URI behind `mlflow-artifacts:`. @default {none is served} */
+  /**
+   * The folder or URI behind `mlflow-artifacts:`, where new experiments then keep their artifacts, so that clients need
+   * not reach it themselves. @default {none is served: artifacts are where the store keeps them}
+   */
   readonly artifactRoot?: string;
 }
 

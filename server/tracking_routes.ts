@@ -24,10 +24,15 @@ const searchExperiments: Answer = async ({ store, fields }) => {
 
 /** The routes of experiments, runs and logged models, below `/api/2.0/mlflow/`. */
 export const TRACKING_ROUTES: Routes = {
-  "POST experiments/create": async ({ store, fields }) => {
+  "POST experiments/create": async ({ store, fields, artifactRoot }) => {
     const name = fields.requiredText("name");
-    const options = { artifactLocation: fields.text("artifact_location"), tags: fields.record("tags") };
-    return { experiment_id: await store.createExperiment(name, options) };
+    const experimentId = await store.createExperiment(name, {
+      artifactLocation: checkedLocation(fields.text("artifact_location")),
+      // Clients on other machines reach what this server keeps through it alone.
+      artifactRoot: artifactRoot === undefined ? undefined : "mlflow-artifacts:/",
+      tags: fields.record("tags"),
+    });
+    return { experiment_id: experimentId };
   },
   "GET experiments/get": async ({ store, fields }) => {
     return { experiment: writeExperiment(await store.getExperiment(fields.requiredText("experiment_id"))) };
@@ -219,6 +224,27 @@ export const TRACKING_ROUTES: Routes = {
     return {};
   },
 };
+
+/** An artifact location that a client asks for, which MLflow's server looks at more closely than its stores do. */
+function checkedLocation(location: string | undefined): string | undefined {
+  const [, path = "", query = "", fragment] = /^([^?#]*)(\?[^#]*)?(#.+)?$/s.exec(location ?? "") ?? [];
+  let reason: string | undefined;
+  if (fragment !== undefined || /;[^/]*$/.test(path)) {
+    reason = "'artifact_location' URL can't include fragments or params.";
+  } else if (decodeWhole(query).includes("..")) reason = "Invalid query string";
+  else if (path.startsWith("runs:")) reason = `Artifact location cannot be a runs:/ URI. Given: '${location}'`;
+  if (reason !== undefined) throw new MlflowError("INVALID_PARAMETER_VALUE", reason);
+  return location;
+}
+
+/** A text of a URL without its escapes, and without those that come of unescaping it. */
+function decodeWhole(text: string): string {
+  let decoded = text;
+  for (let i = 0; i < 10 && /%[\da-f]{2}/i.test(decoded); i++) {
+    decoded = decoded.replace(/%([\da-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
+  }
+  return decoded;
+}
 
 function readSearch(fields: Fields, viewType: "view_type" | "run_view_type"): StoreSearch {
   return {

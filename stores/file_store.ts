@@ -41,6 +41,7 @@ import { loggedModelOffset, loggedModelPage, pageOf, pageOffset, resultLimit } f
 import type {
   Batch,
   LoggedModelSearch,
+  NewExperiment,
   NewLoggedModel,
   NewRun,
   RunUpdate,
@@ -98,16 +99,13 @@ export class FileStore implements TrackingStore {
     return store;
   }
 
-  async createExperiment(
-    name: string,
-    options: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> } = {},
-  ): Promise<string> {
+  async createExperiment(name: string, options: NewExperiment = {}): Promise<string> {
     checkExperimentName(name);
-    const { artifactLocation: given, tags = {} } = options;
+    const { artifactLocation: given, artifactRoot, tags = {} } = options;
     for (const [key, value] of Object.entries(tags)) checkExperimentTag(key, value);
     const location = given && absoluteLocation(given);
     if (location) checkArtifactLocation(location);
-    return this.#experiments.create(name, location, Object.entries(tags));
+    return this.#experiments.create(name, location, Object.entries(tags), artifactRoot);
   }
 
   async getExperiment(experimentId: string): Promise<Experiment> {

@@ -28,6 +28,7 @@ import { RestRegistry } from "./rest_registry.ts";
 import type {
   Batch,
   LoggedModelSearch,
+  NewExperiment,
   NewLoggedModel,
   NewRun,
   RunUpdate,
@@ -90,10 +91,7 @@ export class RestStore implements TrackingStore {
     return new RestStore(await HttpClient.open(uri, options));
   }
 
-  async createExperiment(
-    name: string,
-    options: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> } = {},
-  ): Promise<string> {
+  async createExperiment(name: string, options: NewExperiment = {}): Promise<string> {
     checkExperimentName(name);
     const tags = writeRecord(options.tags);
     for (const { key, value } of tags) checkExperimentTag(key, value);

@@ -33,7 +33,12 @@ export class SqliteExperiments {
     );
   }
 
-  insert(name: string, location: string | undefined, tags: readonly (readonly [string, string])[]): string {
+  insert(
+    name: string,
+    location: string | undefined,
+    tags: readonly (readonly [string, string])[],
+    artifactRoot: string = this.#artifactRoot,
+  ): string {
     this.#checkFree(name);
     const now = Date.now();
     const id = BigInt(String(
@@ -49,7 +54,7 @@ export class SqliteExperiments {
     if (!location) {
       this.#db.run(
         "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
-        appendToUri(this.#artifactRoot, String(id)),
+        appendToUri(artifactRoot, String(id)),
         id,
       );
     }

@@ -38,6 +38,7 @@ import { openSchema } from "./sqlite_schema.ts";
 import type {
   Batch,
   LoggedModelSearch,
+  NewExperiment,
   NewLoggedModel,
   NewRun,
   RunUpdate,
@@ -97,16 +98,13 @@ export class SqliteStore implements TrackingStore {
     });
   }
 
-  async createExperiment(
-    name: string,
-    options: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> } = {},
-  ): Promise<string> {
+  async createExperiment(name: string, options: NewExperiment = {}): Promise<string> {
     checkExperimentName(name);
     const tags = Object.entries(options.tags ?? {});
     for (const [key, value] of tags) checkExperimentTag(key, value);
     const location = options.artifactLocation && absoluteLocation(options.artifactLocation);
     if (location) checkArtifactLocation(location);
-    return await this.#db.write(() => this.#experiments.insert(name, location, tags));
+    return await this.#db.write(() => this.#experiments.insert(name, location, tags, options.artifactRoot));
   }
 
   async getExperiment(experimentId: string): Promise<Experiment> {

@@ -69,6 +69,16 @@ export interface LoggedModelSearch {
   readonly pageToken?: string;
 }
 
+/** What a new experiment is made of, besides its name. */
+export interface NewExperiment {
+  /** Where the artifacts of its runs and models go: a path or a URI. @default {a folder named by its id} */
+  readonly artifactLocation?: string;
+  /** Where that folder named by its id is. A server has its own. @default {where the store keeps artifacts} */
+  readonly artifactRoot?: string;
+  /** Its tags. */
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
 /** What a new run is made of. */
 export interface NewRun {
   /** The experiment it belongs to. */
@@ -124,10 +134,7 @@ export interface TrackingStore extends AsyncDisposable {
   /**
    * Makes an experiment and gives its id. A name in use, also by a deleted experiment, is `RESOURCE_ALREADY_EXISTS`.
    */
-  createExperiment(
-    name: string,
-    options?: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> },
-  ): Promise<string>;
+  createExperiment(name: string, options?: NewExperiment): Promise<string>;
   /** The experiment, active or deleted. */
   getExperiment(experimentId: string): Promise<Experiment>;
   /** The experiment, active or deleted, or undefined where no experiment has the name. */

@@ -24,15 +24,22 @@ export class FileExperiments {
   makeDefault(): void {
     if (this.#layout.experiment(DEFAULT_ID) !== undefined) return;
     locked(this.#layout.root, () => {
-      if (this.#layout.experiment(DEFAULT_ID) === undefined) this.#write(DEFAULT_ID, "Default", undefined, []);
+      if (this.#layout.experiment(DEFAULT_ID) === undefined) {
+        this.#write(DEFAULT_ID, "Default", appendToUri(this.#artifactRoot, DEFAULT_ID), []);
+      }
     });
   }
 
-  create(name: string, location: string | undefined, tags: readonly (readonly [string, string])[]): string {
+  create(
+    name: string,
+    location: string | undefined,
+    tags: readonly (readonly [string, string])[],
+    artifactRoot: string = this.#artifactRoot,
+  ): string {
     return locked(this.#layout.root, () => {
       this.#checkFree(name);
       const id = newExperimentId();
-      this.#write(id, name, location, tags);
+      this.#write(id, name, location || appendToUri(artifactRoot, id), tags);
       return id;
     });
   }
@@ -123,12 +130,7 @@ export class FileExperiments {
     return place;
   }
 
-  #write(
-    id: string,
-    name: string,
-    location: string | undefined,
-    tags: readonly (readonly [string, string])[],
-  ): void {
+  #write(id: string, name: string, location: string, tags: readonly (readonly [string, string])[]): void {
     const folder = this.#layout.experimentFolder(id, "active");
     checkKeys(join(folder, "tags"), "tag", tags.map(([key]) => key));
     Deno.mkdirSync(folder, { recursive: true });
@@ -139,7 +141,7 @@ export class FileExperiments {
       experimentMeta({
         experimentId: id,
         name,
-        artifactLocation: location || appendToUri(this.#artifactRoot, id),
+        artifactLocation: location,
         lifecycleStage: "active",
         creationTime: now,
         lastUpdateTime: now,

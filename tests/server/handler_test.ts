@@ -187,6 +187,38 @@ handlerTest("blocks pages of other sites and names made to point here", async (h
   await page.body?.cancel();
 });
 
+handlerTest(
+  "keeps the artifacts of new experiments behind mlflow-artifacts: where it serves them",
+  async (handler, store) => {
+    const create = async (handler: Handler, body: Json) => {
+      const { experiment_id: id } = JSON.parse((await post(handler, "experiments/create", body)).text);
+      return [id, (await store.getExperiment(id)).artifactLocation];
+    };
+    const [id, location] = await create(handler, { name: "served" });
+    assertEquals(location, `mlflow-artifacts:/${id}`);
+    assertEquals(
+      (await create(handler, { name: "elsewhere", artifact_location: "s3://bucket/a" }))[1],
+      "s3://bucket/a",
+    );
+    const [other, own] = await create(createHandler({ store }), { name: "not served" });
+    assertEquals(own, `${Deno.cwd()}/mlruns/${other}`);
+  },
+);
+
+handlerTest("refuses artifact locations as MLflow's server does", async (handler) => {
+  const refused: readonly [location: string, sentence: string][] = [
+    ["s3://bucket/a#b", "'artifact_location' URL can't include fragments or params."],
+    ["s3://bucket/a;b", "'artifact_location' URL can't include fragments or params."],
+    ["s3://bucket/a?b=../c", "Invalid query string"],
+    ["s3://bucket/a?b=%252e%252e/c", "Invalid query string"],
+    ["runs:/a/b", "Artifact location cannot be a runs:/ URI. Given: 'runs:/a/b'"],
+  ];
+  for (const [artifact_location, message] of refused) {
+    const { status, text } = await post(handler, "experiments/create", { name: "a", artifact_location });
+    assertEquals([status, JSON.parse(text)], [400, { error_code: "INVALID_PARAMETER_VALUE", message }]);
+  }
+});
+
 handlerTest("serves the artifacts behind mlflow-artifacts:", async (handler, store, root) => {
   const id = await store.createExperiment("served", { artifactLocation: "mlflow-artifacts:/7" });
   const { info } = await store.createRun({ experimentId: id });
