@@ -20,7 +20,7 @@ export const modelsServe: Command = {
   name: "models serve",
   takes: "-m URI [options]",
   does: "answers requests for a logged model's predictions over HTTP",
-  options: `  -m, --model-uri URI      the model: models:/m-…, runs:/<run id>/<name>, or its folder
+  options: `  -m, --model-uri URI      the model: models:/m-…, models:/name@alias, runs:/<run id>/<name>, or its folder
   -p, --port PORT          the port                                                        (5000)
   -h, --host HOST          the address; 0.0.0.0 lets other machines in                     (127.0.0.1)
   --max-batch N            most examples that are predicted at once                        (64)

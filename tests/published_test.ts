@@ -38,6 +38,30 @@ gatedTest({
   },
 });
 
+const CLI_PROGRAM = `
+import { main } from "@mlflow-deno/mlflow/cli";
+
+Deno.exitCode = await main(Deno.args);
+`;
+
+gatedTest({
+  name: "the published package's command line runs a project and knows its version",
+  missing: missingFiles(["cli.ts"]),
+  fn: async () => {
+    await using published = await PublishedPackage.serve(ROOT);
+    const dir = await Deno.makeTempDir({ prefix: "mlflow-deno-" });
+    try {
+      const MLproject = `entry_points: {main: {parameters: {a: string}, command: "echo {a}"}}`;
+      await published.writeConsumer(dir, { files: { "cli.ts": CLI_PROGRAM, "p/MLproject": MLproject }, imports: {} });
+      assertEquals(await published.run(dir, ["-A"], "cli.ts", ["--version"]), `${config.version}\n`);
+      assertEquals(await published.run(dir, ["-A"], "cli.ts", ["run", "p", "-P", "a=said"]), "said\n");
+      assertEquals(published.missed, []);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
+
 gatedTest({
   name: "the published package runs quickstart and a training in an empty project",
   missing: missingFiles(["mod.ts", "README.md", ...EXAMPLES.map(({ path }) => path)]),

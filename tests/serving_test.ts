@@ -3,8 +3,10 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import {
   encodeImage,
+  MlflowClient,
   MlflowError,
   type ModelServer,
+  registerModel,
   serveModel,
   type ServeModelOptions,
   setTrackingUri,
@@ -91,8 +93,12 @@ Deno.test("serveModel() classifies pictures of any size, with the names that the
   });
 });
 
-Deno.test("serveModel() takes the names of the classes that it is given", async () => {
-  await served({ classNames: ["r", "g", "b"] }, async ({ url }) => {
+Deno.test("serveModel() takes a registered model, and the names of the classes that it is given", async () => {
+  await served({}, async (_server, _dir, modelUri) => {
+    const { version } = await registerModel(modelUri, "colors");
+    await new MlflowClient().setRegisteredModelAlias("colors", "champion", version);
+    await using server = await serveModel(tf, "models:/colors@champion", { port: 0, classNames: ["r", "g", "b"] });
+    const { url } = server;
     const { json } = await post(url, await picture(4, 4, [0, 200, 0], "png"), "image/png");
     assertEquals(json.classes?.[0].name, "g");
   });

@@ -1,15 +1,13 @@
 /** A fresh copy of the project, as a clone of it would be. */
 import { join } from "@std/path";
-import { libraryFiles } from "./import_graph.ts";
+import { publishedFiles } from "./published.ts";
 
 /** Copies what a clone of the project holds and the examples need. */
 export async function copyCheckout(root: string, dir: string): Promise<void> {
   const files = [
-    "deno.json",
     "deno.lock",
-    "README.md",
     "MLproject",
-    ...await libraryFiles(root),
+    ...await publishedFiles(root),
     ...await exampleFiles(root),
   ];
   for (const file of files) {
