@@ -5,7 +5,10 @@ import type { TensorInfo, WasmBackend, WindowInfo } from "./wasm_backend.ts";
 export const sharing = { grain: 16384 };
 /** Bytes of windows or tiles that a thread has at once: they are to stay in its second cache. */
 const WINDOW_BYTES = 128 * 1024;
+const ROW_BYTES = 32 * 1024;
 const TILE_BYTES = 512 * 1024;
+/** Rows of a product that a thread has at once. */
+const ROW_BLOCK = 64;
 /** Of Winograd's tiles, and of the entries that a tile is transformed to. */
 const TILE = 4;
 const PLACES = 36;
@@ -71,10 +74,9 @@ export class NativeOps {
     const depth = w.filterHeight * w.filterWidth * w.inChannels;
     const packed = this.#room(depth * roundUp(w.outChannels, 8));
     this.#pack({ place: shape.filter, row: w.outChannels, column: 1, batch: 0 }, packed, depth, w.outChannels, 1);
-    const { block, scratch } = windowBlock(w);
     const tasks = this.#tasks(w.batchSize * w.outHeight * w.outWidth * w.outChannels * depth / 64, 4);
-    const window = windowWords(w);
-    this.#pool.run("convolve", tasks, [...window, input, packed, out, ...end, block, tasks], [], scratch);
+    const words = [...windowWords(w), input, packed, out, ...end, tasks];
+    this.#pool.run("convolve", tasks, words, [], w.filterHeight * framedRow(w) * 4);
   }
 
   /** The gradient of a convolution's input, written to `out`. */
@@ -112,7 +114,7 @@ export class NativeOps {
     }
     const partialSize = roundUp(depth, 4) * w.outChannels;
     const partial = this.#room(tasks * partialSize);
-    const { block, scratch } = windowBlock(w);
+    const { block, scratch } = rowBlock(w);
     const words = [...windowWords(w), ...inputs, partial, block, tasks];
     this.#pool.run("convolve_filter", tasks, words, [], scratch);
     this.#addPartials(partial, tasks, partialSize, out, depth * w.outChannels);
@@ -158,7 +160,7 @@ export class NativeOps {
       tasks,
       ...end,
     ];
-    this.#pool.run("multiply", tasks, words);
+    this.#pool.run("multiply", tasks, words, [], a.transposed ? ROW_BLOCK * depth * 4 : 0);
   }
 
   depthwise(x: TensorInfo, filter: TensorInfo, w: WindowInfo, out: number, { bias, relu }: Epilogue = {}): void {
@@ -399,9 +401,22 @@ function windowBlock(w: WindowInfo): { block: number; scratch: number } {
   return { block, scratch: block * size * 4 };
 }
 
+/** Floats of an image's row as far as windows see it. */
+function framedRow(w: WindowInfo): number {
+  return ((w.outWidth - 1) * w.strideWidth + w.effectiveFilterWidth) * w.inChannels;
+}
+
+/** How many output rows a thread has at once, and the bytes that they take. */
+function rowBlock(w: WindowInfo): { block: number; scratch: number } {
+  const block = Math.max(1, Math.min(w.outHeight, Math.floor(ROW_BYTES / 4 / (w.outWidth * w.outChannels))));
+  const seen = (block - 1) * w.strideHeight + w.effectiveFilterHeight;
+  return { block, scratch: (seen * framedRow(w) + 8 * block * w.outWidth) * 4 };
+}
+
 /** How many tiles a thread has at once, and the bytes that they take. */
 function tileBlock({ inChannels, outChannels }: { inChannels: number; outChannels: number }) {
   const tile = PLACES * (inChannels + outChannels) * 4;
   const block = Math.max(8, Math.min(64, Math.floor(TILE_BYTES / tile)) & ~3);
-  return { block, scratch: block * tile + PLACES * inChannels * 4 };
+  const step = (columns: number) => roundUp(block * columns, 16) + 16; // place_step() of winograd.c
+  return { block, scratch: PLACES * (step(inChannels) + step(outChannels) + inChannels) * 4 };
 }

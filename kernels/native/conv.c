@@ -12,36 +12,7 @@ static inline int window_size(const window *w) {
   return (w->filter_height * w->filter_width * w->channels + 3) & ~3;
 }
 
-/** Writes the windows of the output pixels [first, last) of one image as rows of `size` floats. */
-static void windows_to_rows(const window *w, const float *image, int first, int last, int size, float *rows) {
-  int channels = w->channels, run = w->filter_width * channels;
-  int used = w->filter_height * run;
-  for (int pixel = first; pixel < last; pixel++, rows += size) {
-    int y0 = pixel / w->out_width * w->stride_height - w->top;
-    int x0 = pixel % w->out_width * w->stride_width - w->left;
-    float *to = rows;
-    for (int i = 0; i < w->filter_height; i++, to += run) {
-      int y = y0 + i * w->dilation_height;
-      if (y < 0 || y >= w->height) {
-        clear_floats(to, run);
-        continue;
-      }
-      const float *line = image + y * w->width * channels;
-      if (w->dilation_width == 1 && x0 >= 0 && x0 + w->filter_width <= w->width) {
-        copy_floats(to, line + x0 * channels, run);
-        continue;
-      }
-      for (int j = 0; j < w->filter_width; j++) {
-        int x = x0 + j * w->dilation_width;
-        if (x < 0 || x >= w->width) clear_floats(to + j * channels, channels);
-        else copy_floats(to + j * channels, line + x * channels, channels);
-      }
-    }
-    for (int i = used; i < size; i++) rows[i] = 0;
-  }
-}
-
-/** Adds rows of windows back to where they came from: the reverse of windows_to_rows(). */
+/** Adds the windows of the output pixels [first, last), rows of `size` floats, to the image that they stand on. */
 static void rows_to_windows(const window *w, const float *rows, int first, int last, int size, float *image) {
   int channels = w->channels;
   for (int pixel = first; pixel < last; pixel++, rows += size) {
@@ -64,33 +35,92 @@ static inline int is_pointwise(const window *w) {
          w->top == 0 && w->left == 0 && w->out_height == w->height && w->out_width == w->width;
 }
 
+/** Floats of an image's row as far as windows see it, with zeros where they see beyond it. */
+static inline int framed_row(const window *w) {
+  return ((w->out_width - 1) * w->stride_width + (w->filter_width - 1) * w->dilation_width + 1) * w->channels;
+}
+
+/** Row y of an image, which may lie outside of it, as windows see it. */
+static void frame_row(const window *w, const float *image, int y, float *to) {
+  int size = framed_row(w), channels = w->channels;
+  if (y < 0 || y >= w->height) {
+    clear_floats(to, size);
+    return;
+  }
+  int before = min_int(max_int(0, w->left * channels), size);
+  int skip = max_int(0, -w->left) * channels;
+  int count = max_int(0, min_int(size - before, w->width * channels - skip));
+  clear_floats(to, before);
+  copy_floats(to + before, image + y * w->width * channels + skip, count);
+  clear_floats(to + before + count, size - before - count);
+}
+
 typedef struct {
   window w;
   const float *x, *packed; /* the filter as packed matrix [window, out_channels] */
   float *y;
   const float *bias;
-  int relu, block, tasks; /* pixels whose windows are in scratch at once */
+  int relu, tasks;
 } convolve_arguments;
 
-/** A convolution. Scratch: block * window_size floats. Tasks share all output pixels. */
+/**
+ * Up to 8 channels of a row of output pixels. `rows` are framed rows of the image; the windows of neighbours overlap
+ * in them, so that nothing is copied.
+ */
+static void convolve_row(const window *w, const float *rows, const float *packed, float *y, int columns,
+                         const float *bias, int relu) {
+  int size = framed_row(w), step = w->stride_width * w->channels, tap = w->dilation_width * w->channels;
+  int taps = w->dilation_width == 1 ? 1 : w->filter_width;
+  int run = w->dilation_width == 1 ? w->filter_width * w->channels : w->channels;
+  int pixels = w->out_width, at = 0;
+  while (at < pixels) {
+    vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
+    // rows of less than four pixels compute the first one again
+    const float *p = rows + at * step, *q = packed;
+    int d1 = pixels > 1 ? step : 0, d2 = pixels > 2 ? 2 * step : 0, d3 = pixels > 3 ? 3 * step : 0;
+    for (int i = 0; i < w->filter_height; i++, p += size) {
+      for (int j = 0; j < taps; j++) {
+        const float *s0 = p + j * tap;
+        for (int k = 0; k < run; k++, s0++, q += 8) {
+          vec bx = load(q), by = load(q + 4), s;
+          s = load_splat(s0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
+          s = load_splat(s0 + d1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
+          s = load_splat(s0 + d2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
+          s = load_splat(s0 + d3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
+        }
+      }
+    }
+    float *to = y + at * w->out_channels;
+    store_row(to, x0, y0, columns, bias, relu, 0);
+    if (pixels > 1) store_row(to + w->out_channels, x1, y1, columns, bias, relu, 0);
+    if (pixels > 2) store_row(to + 2 * w->out_channels, x2, y2, columns, bias, relu, 0);
+    if (pixels > 3) store_row(to + 3 * w->out_channels, x3, y3, columns, bias, relu, 0);
+    at += at + 8 > pixels && at + 4 < pixels ? pixels - 4 - at : 4;
+  }
+}
+
+/** A convolution. Scratch: filter_height framed rows. Tasks share the rows of all images. */
 KERNEL(convolve)(const convolve_arguments *a, int task, float *scratch) {
   const window *w = &a->w;
-  int used = w->filter_height * w->filter_width * w->channels, size = window_size(w), columns = w->out_channels;
-  int pixels = w->out_height * w->out_width;
-  int image_size = w->height * w->width * w->channels;
-  int quads = (w->batch * pixels + 3) / 4;
-  int at = part_start(quads, task, a->tasks) * 4;
-  int end = min_int(part_start(quads, task + 1, a->tasks) * 4, w->batch * pixels);
-  int pointwise = is_pointwise(w);
-  while (at < end) {
-    int image = at / pixels, first = at % pixels;
-    int count = min_int(min_int(a->block, end - at), pixels - first);
-    const float *rows = scratch;
-    int row = size;
-    if (pointwise) rows = a->x + at * w->channels, row = w->channels;
-    else windows_to_rows(w, a->x + image * image_size, first, first + count, size, scratch);
-    multiply_packed(rows, row, 1, a->packed, a->y + at * columns, columns, count, columns, used, a->bias, a->relu, 0);
-    at += count;
+  int columns = w->out_channels, size = framed_row(w), depth = w->filter_height * w->filter_width * w->channels;
+  int rows = w->batch * w->out_height;
+  int start = part_start(rows, task, a->tasks), end = part_start(rows, task + 1, a->tasks);
+  if (is_pointwise(w)) {
+    int last = end * w->out_width;
+    for (int at = start * w->out_width; at < last; at += 64) {
+      multiply_packed(a->x + at * depth, depth, 1, a->packed, a->y + at * columns, columns, min_int(64, last - at),
+                      columns, depth, a->bias, a->relu, 0);
+    }
+    return;
+  }
+  for (int row = start; row < end; row++) {
+    const float *image = a->x + row / w->out_height * w->height * w->width * w->channels;
+    int y = row % w->out_height * w->stride_height - w->top;
+    for (int i = 0; i < w->filter_height; i++) frame_row(w, image, y + i * w->dilation_height, scratch + i * size);
+    for (int n = 0; n < columns; n += 8) {
+      convolve_row(w, scratch, a->packed + n * depth, a->y + row * w->out_width * columns + n, min_int(8, columns - n),
+                   a->bias ? a->bias + n : 0, a->relu);
+    }
   }
 }
 
@@ -98,7 +128,7 @@ typedef struct {
   window w;
   const float *dy, *packed; /* the filter, turned over, as packed matrix [out_channels, window] */
   float *dx;
-  int block, tasks;
+  int block, tasks; /* pixels whose windows are in scratch at once */
 } convolve_input_arguments;
 
 /** The gradient of a convolution's input. Scratch: block * window_size floats. Tasks share the images. */
@@ -129,42 +159,76 @@ typedef struct {
   window w;
   const float *x, *dy;
   float *partial; /* [tasks][window_size, out_channels] */
-  int block, tasks;
+  int block, tasks; /* output rows that are worked on at once */
 } convolve_filter_arguments;
 
+/** Adds four rows of the filter's gradient, up to 8 columns of them; `p` are their entries for the first pixel. */
+static void add_filter_tile(const window *w, const float *p0, const float *p1, const float *p2, const float *p3,
+                            int image_row, const float *dy, int dy_pixel, int rows, float *sum, int columns) {
+  vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
+  int step = w->stride_width * w->channels, skip = w->stride_height * image_row - w->out_width * step;
+  for (int y = 0; y < rows; y++) {
+    for (int x = 0; x < w->out_width; x++) {
+      vec bx = load(dy), by = load(dy + 4), s;
+      s = load_splat(p0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
+      s = load_splat(p1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
+      s = load_splat(p2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
+      s = load_splat(p3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
+      p0 += step, p1 += step, p2 += step, p3 += step, dy += dy_pixel;
+    }
+    p0 += skip, p1 += skip, p2 += skip, p3 += skip;
+  }
+  int row = w->out_channels;
+  store_row(sum, x0, y0, columns, 0, 0, 1);
+  store_row(sum + row, x1, y1, columns, 0, 0, 1);
+  store_row(sum + 2 * row, x2, y2, columns, 0, 0, 1);
+  store_row(sum + 3 * row, x3, y3, columns, 0, 0, 1);
+}
+
+/** Where entry k of a window is in the framed rows. */
+static inline int window_entry(const window *w, int k, int image_row) {
+  int entries = w->filter_width * w->channels, last = w->filter_height * entries - 1;
+  k = min_int(k, last);
+  int tap = k % entries;
+  return k / entries * w->dilation_height * image_row + tap / w->channels * w->dilation_width * w->channels +
+         tap % w->channels;
+}
+
 /**
- * The gradient of a convolution's filter, one sum for each task. Scratch: block * window_size floats. Tasks share all
- * output pixels.
+ * The gradient of a convolution's filter, one sum for each task. Scratch: framed rows for `block` output rows, and
+ * 8 * block * out_width floats. Tasks share the rows of all images.
  */
 KERNEL(convolve_filter)(const convolve_filter_arguments *a, int task, float *scratch) {
   const window *w = &a->w;
-  int size = window_size(w), columns = w->out_channels;
-  int pixels = w->out_height * w->out_width;
-  int image_size = w->height * w->width * w->channels;
+  int size = window_size(w), columns = w->out_channels, image_row = framed_row(w);
+  int most = (a->block - 1) * w->stride_height + (w->filter_height - 1) * w->dilation_height + 1;
+  float *edge = scratch + most * image_row;
   float *sum = a->partial + task * size * columns;
   clear_floats(sum, size * columns);
-  int at = part_start(w->batch * pixels, task, a->tasks), end = part_start(w->batch * pixels, task + 1, a->tasks);
-  int pointwise = is_pointwise(w);
+  int rows = w->batch * w->out_height;
+  int at = part_start(rows, task, a->tasks), end = part_start(rows, task + 1, a->tasks);
   while (at < end) {
-    int image = at / pixels, first = at % pixels;
-    int count = min_int(min_int(a->block, end - at), pixels - first);
-    const float *dy = a->dy + at * columns;
-    const float *rows = scratch;
-    int row = size, used = size;
-    if (pointwise) rows = a->x + at * w->channels, row = used = w->channels;
-    else windows_to_rows(w, a->x + image * image_size, first, first + count, size, scratch);
-    int n = 0;
-    for (; n + 8 <= columns; n += 8) {
-      multiply_panel(rows, 1, row, dy + n, columns, sum + n, columns, used, 8, count, 0, 0, 1);
+    int first = at % w->out_height, count = min_int(min_int(a->block, end - at), w->out_height - first);
+    const float *image = a->x + at / w->out_height * w->height * w->width * w->channels;
+    int seen = (count - 1) * w->stride_height + (w->filter_height - 1) * w->dilation_height + 1;
+    for (int i = 0; i < seen; i++) {
+      frame_row(w, image, first * w->stride_height - w->top + i, scratch + i * image_row);
     }
-    if (n < columns) {
-      // the last columns by themselves: a panel would read past the end of dy
-      for (int k = 0; k < used; k++) {
-        for (int m = n; m < columns; m++) {
-          float total = 0;
-          for (int i = 0; i < count; i++) total += rows[i * row + k] * dy[i * columns + m];
-          sum[k * columns + m] += total;
+    const float *dy = a->dy + at * w->out_width * columns;
+    for (int n = 0; n < columns; n += 8) {
+      const float *panel = dy + n;
+      int pixel = columns, width = min_int(8, columns - n);
+      if (width < 8) {
+        // the last columns by themselves: a panel would read past the end of dy
+        for (int i = 0; i < count * w->out_width; i++) {
+          for (int c = 0; c < 8; c++) edge[i * 8 + c] = c < width ? dy[i * columns + n + c] : 0;
         }
+        panel = edge, pixel = 8;
+      }
+      for (int k = 0; k < size; k += 4) {
+        add_filter_tile(w, scratch + window_entry(w, k, image_row), scratch + window_entry(w, k + 1, image_row),
+                        scratch + window_entry(w, k + 2, image_row), scratch + window_entry(w, k + 3, image_row),
+                        image_row, panel, pixel, count, sum + k * columns + n, width);
       }
     }
     at += count;

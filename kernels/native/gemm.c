@@ -29,7 +29,32 @@ typedef struct {
   int relu;
 } multiply_arguments;
 
-/** c = a x b + bias, for a batch of matrices. Tasks share the products, of which each is in `parts` of its rows. */
+#define ROW_BLOCK 64
+
+/** From `count` columns of a matrix [depth, ...] with steps of `step` between its rows to rows [count, depth]. */
+static void transpose_block(const float *from, int step, int count, int depth, float *to) {
+  int k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    const float *p = from + k * step;
+    int m = 0;
+    for (; m + 4 <= count; m += 4) {
+      float *o = to + m * depth + k;
+      transpose_tile(load(p + m), load(p + step + m), load(p + 2 * step + m), load(p + 3 * step + m), o, o + depth,
+                     o + 2 * depth, o + 3 * depth);
+    }
+    for (; m < count; m++) {
+      for (int j = 0; j < 4; j++) to[m * depth + k + j] = p[j * step + m];
+    }
+  }
+  for (; k < depth; k++) {
+    for (int m = 0; m < count; m++) to[m * depth + k] = from[k * step + m];
+  }
+}
+
+/**
+ * c = a x b + bias, for a batch of matrices. Scratch: 64 * depth floats if a_step is not 1.
+ * Tasks share the products, of which each is in `parts` of its rows.
+ */
 KERNEL(multiply)(const multiply_arguments *a, int task, float *scratch) {
   int quads = (a->rows + 3) / 4, units = a->batch * a->parts, end = part_start(units, task + 1, a->tasks);
   for (int unit = part_start(units, task, a->tasks); unit < end; unit++) {
@@ -37,10 +62,16 @@ KERNEL(multiply)(const multiply_arguments *a, int task, float *scratch) {
     int first = part_start(quads, part, a->parts) * 4;
     int last = min_int(part_start(quads, part + 1, a->parts) * 4, a->rows);
     // rows in blocks, so that they stay in the second cache while the panels pass by
-    for (int m = first; m < last; m += 64) {
-      multiply_packed(a->a + batch * a->a_batch + m * a->a_row, a->a_row, a->a_step,
-                      a->packed + batch * a->packed_batch, a->c + (batch * a->rows + m) * a->columns, a->columns,
-                      min_int(64, last - m), a->columns, a->depth, a->bias, a->relu, 0);
+    for (int m = first; m < last; m += ROW_BLOCK) {
+      const float *rows = a->a + batch * a->a_batch + m * a->a_row;
+      int count = min_int(ROW_BLOCK, last - m), row = a->a_row;
+      if (a->a_step != 1) {
+        // columns far apart would fall on the same lines of the cache
+        transpose_block(rows, a->a_step, count, a->depth, scratch);
+        rows = scratch, row = a->depth;
+      }
+      multiply_packed(rows, row, 1, a->packed + batch * a->packed_batch, a->c + (batch * a->rows + m) * a->columns,
+                      a->columns, count, a->columns, a->depth, a->bias, a->relu, 0);
     }
   }
 }

@@ -41,7 +41,7 @@ static inline void multiply_panel(const float *a, int a_row, int a_step, const f
                                   int c_row, int rows, int columns, int depth, const float *bias, int relu,
                                   int accumulate) {
   int m = 0;
-  for (; m + 4 <= rows; m += 4, a += 4 * a_row, c += 4 * c_row) {
+  while (m + 4 <= rows) {
     vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
     const float *p0 = a, *p1 = a + a_row, *p2 = a + 2 * a_row, *p3 = a + 3 * a_row, *q = b;
     for (int k = 0; k < depth; k++) {
@@ -56,6 +56,9 @@ static inline void multiply_panel(const float *a, int a_row, int a_step, const f
     store_row(c + c_row, x1, y1, columns, bias, relu, accumulate);
     store_row(c + 2 * c_row, x2, y2, columns, bias, relu, accumulate);
     store_row(c + 3 * c_row, x3, y3, columns, bias, relu, accumulate);
+    // the last rows with some before them once more, where that does no harm: a tile takes no longer than a row
+    int next = m + 8 > rows && m + 4 < rows && !accumulate ? rows - 4 - m : 4;
+    m += next, a += next * a_row, c += next * c_row;
   }
   for (; m < rows; m++, a += a_row, c += c_row) {
     vec x = ZERO, y = ZERO;
@@ -87,6 +90,16 @@ static inline void multiply_packed(const float *a, int a_row, int a_step, const 
   } while (from < depth);
 }
 
+/** Four rows of four, stored as four columns. */
+static inline void transpose_tile(vec r0, vec r1, vec r2, vec r3, float *o0, float *o1, float *o2, float *o3) {
+  vec t0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), t1 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5);
+  vec t2 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7), t3 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
+  store(o0, wasm_i64x2_shuffle(t0, t1, 0, 2));
+  store(o1, wasm_i64x2_shuffle(t0, t1, 1, 3));
+  store(o2, wasm_i64x2_shuffle(t2, t3, 0, 2));
+  store(o3, wasm_i64x2_shuffle(t2, t3, 1, 3));
+}
+
 /** Columns [first, last) of b[depth, columns] as panels [depth][8], zeros after the last column. first % 8 == 0. */
 static inline void pack_panels(const float *b, int b_row, int b_column, int depth, int columns, int first, int last,
                                float *packed) {
@@ -106,14 +119,9 @@ static inline void pack_panels(const float *b, int b_row, int b_column, int dept
       for (; k + 4 <= depth; k += 4, to += 32) {
         for (int half = 0; half < 8; half += 4) {
           const float *from = b + (n + half) * b_column + k;
-          vec r0 = load(from), r1 = load(from + b_column), r2 = load(from + 2 * b_column),
-              r3 = load(from + 3 * b_column);
-          vec t0 = wasm_i32x4_shuffle(r0, r1, 0, 4, 1, 5), t1 = wasm_i32x4_shuffle(r2, r3, 0, 4, 1, 5);
-          vec t2 = wasm_i32x4_shuffle(r0, r1, 2, 6, 3, 7), t3 = wasm_i32x4_shuffle(r2, r3, 2, 6, 3, 7);
-          store(to + half, wasm_i64x2_shuffle(t0, t1, 0, 2));
-          store(to + 8 + half, wasm_i64x2_shuffle(t0, t1, 1, 3));
-          store(to + 16 + half, wasm_i64x2_shuffle(t2, t3, 0, 2));
-          store(to + 24 + half, wasm_i64x2_shuffle(t2, t3, 1, 3));
+          float *o = to + half;
+          transpose_tile(load(from), load(from + b_column), load(from + 2 * b_column), load(from + 3 * b_column), o,
+                         o + 8, o + 16, o + 24);
         }
       }
     }

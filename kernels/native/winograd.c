@@ -9,6 +9,9 @@
 
 #define PLACES 36
 
+/** Floats from one place to the next: a cache line more than the data, or all places would fall on the same lines. */
+static inline int place_step(int block, int columns) { return ((block * columns + 15) & ~15) + 16; }
+
 /** One image is [height, width, channels]; filters are 3x3 with a step of one pixel. */
 typedef struct {
   int batch, height, width, channels, top, left, out_height, out_width, out_channels;
@@ -133,8 +136,8 @@ static inline void transform_gradient(const float *d, int row, int column, int r
   }
 }
 
-/** Transforms the 6x6 tiles [first, first + count), counted over the whole batch, to `o[36][rows][channels]`. */
-static void transform_tiles(const winograd_window *w, const float *x, int first, int count, int rows, float *o,
+/** Transforms the 6x6 tiles [first, first + count), counted over the whole batch, to 36 places `[tiles][channels]`. */
+static void transform_tiles(const winograd_window *w, const float *x, int first, int count, int step, float *o,
                             float *edge) {
   int across = tiles_across(w), each = tiles_down(w) * across;
   int channels = w->channels, line = w->width * channels;
@@ -159,7 +162,7 @@ static void transform_tiles(const winograd_window *w, const float *x, int first,
       }
       from = edge;
     }
-    for (int c = 0; c < channels; c += 4) transform_input(from + c, row, channels, o + c, rows * channels);
+    for (int c = 0; c < channels; c += 4) transform_input(from + c, row, channels, o + c, step);
   }
 }
 
@@ -214,7 +217,8 @@ typedef struct {
 } winograd_arguments;
 
 /**
- * A convolution. Scratch: 36 * block * (channels + out_channels) + 36 * channels floats; `block` is a multiple of four.
+ * A convolution. Scratch: 36 * (place_step(block, channels) + place_step(block, out_channels) + channels) floats;
+ * `block` is a multiple of four.
  * Tasks share all tiles.
  */
 KERNEL(winograd)(const winograd_arguments *a, int task, float *scratch) {
@@ -222,16 +226,16 @@ KERNEL(winograd)(const winograd_arguments *a, int task, float *scratch) {
   int channels = w->channels, columns = w->out_channels, block = a->block;
   int across = tiles_across(w), each = tiles_down(w) * across, tiles = w->batch * each;
   int panel_size = (columns + 7) / 8 * 8 * channels;
-  float *inputs = scratch, *products = inputs + PLACES * block * channels;
-  float *edge = products + PLACES * block * columns;
+  int in_step = place_step(block, channels), out_step = place_step(block, columns);
+  float *inputs = scratch, *products = inputs + PLACES * in_step, *edge = products + PLACES * out_step;
   int end = part_start(tiles, task + 1, a->tasks);
   for (int first = part_start(tiles, task, a->tasks); first < end; first += block) {
     int count = min_int(block, end - first);
-    transform_tiles(w, a->x, first, count, block, inputs, edge);
+    transform_tiles(w, a->x, first, count, in_step, inputs, edge);
     for (int p = 0; p < PLACES; p++) {
       for (int n = 0; n < columns; n += 8) {
-        multiply_panel(inputs + p * block * channels, channels, 1, a->packed + p * panel_size + n * channels, 8,
-                       products + p * block * columns + n, columns, count, min_int(8, columns - n), channels, 0, 0, 0);
+        multiply_panel(inputs + p * in_step, channels, 1, a->packed + p * panel_size + n * channels, 8,
+                       products + p * out_step + n, columns, count, min_int(8, columns - n), channels, 0, 0, 0);
       }
     }
     for (int t = 0; t < count; t++) {
@@ -240,7 +244,7 @@ KERNEL(winograd)(const winograd_arguments *a, int task, float *scratch) {
       float *to = a->y + ((tile / each * w->out_height + y) * w->out_width + x) * columns;
       int down = min_int(4, w->out_height - y), right = min_int(4, w->out_width - x);
       for (int n = 0; n < columns; n += 4) {
-        transform_output(products + t * columns + n, block * columns, to + n, w->out_width * columns, columns, down,
+        transform_output(products + t * columns + n, out_step, to + n, w->out_width * columns, columns, down,
                          right, a->bias ? load(a->bias + n) : ZERO, a->relu);
       }
     }
@@ -259,14 +263,14 @@ KERNEL(winograd_gradient)(const winograd_gradient_arguments *a, int task, float 
   const winograd_window *w = &a->w;
   int channels = w->channels, columns = w->out_channels, block = a->block;
   int across = tiles_across(w), each = tiles_down(w) * across, tiles = w->batch * each;
-  float *inputs = scratch, *gradients = inputs + PLACES * block * channels;
-  float *edge = gradients + PLACES * block * columns;
+  int in_step = place_step(block, channels), out_step = place_step(block, columns);
+  float *inputs = scratch, *gradients = inputs + PLACES * in_step, *edge = gradients + PLACES * out_step;
   float *sum = a->partial + task * PLACES * channels * columns;
   int end = part_start(tiles, task + 1, a->tasks), start = part_start(tiles, task, a->tasks);
   if (start == end) clear_floats(sum, PLACES * channels * columns);
   for (int first = start; first < end; first += block) {
     int count = min_int(block, end - first);
-    transform_tiles(w, a->x, first, count, block, inputs, edge);
+    transform_tiles(w, a->x, first, count, in_step, inputs, edge);
     for (int t = 0; t < count; t++) {
       int tile = first + t, place = tile % each;
       int y = place / across * 4, x = place % across * 4;
@@ -274,11 +278,11 @@ KERNEL(winograd_gradient)(const winograd_gradient_arguments *a, int task, float 
       int down = min_int(4, w->out_height - y), right = min_int(4, w->out_width - x);
       for (int n = 0; n < columns; n += 4) {
         transform_gradient(from + n, w->out_width * columns, columns, down, right, gradients + t * columns + n,
-                           block * columns);
+                           out_step);
       }
     }
     for (int p = 0; p < PLACES; p++) {
-      const float *in = inputs + p * block * channels, *out = gradients + p * block * columns;
+      const float *in = inputs + p * in_step, *out = gradients + p * out_step;
       for (int n = 0; n < columns; n += 8) {
         multiply_panel(in, 1, channels, out + n, columns, sum + p * channels * columns + n, columns, channels,
                        min_int(8, columns - n), count, 0, 0, first > start);
