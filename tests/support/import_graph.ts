@@ -36,7 +36,7 @@ export async function libraryFiles(root: string): Promise<string[]> {
     for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
       if (name.startsWith(".") || (folder === "" && NOT_LIBRARY.has(name))) continue;
       if (isDirectory) await visit(join(folder, name));
-      else if (name.endsWith(".ts")) files.push(join(folder, name));
+      else if (/\.[jt]s$/.test(name)) files.push(join(folder, name));
     }
   }
   await visit("");

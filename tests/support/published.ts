@@ -13,6 +13,8 @@ export interface ConsumerOptions {
   readonly imports?: Readonly<Record<string, string>>;
 }
 
+const TYPES: Readonly<Record<string, string>> = { ".ts": "application/typescript", ".js": "text/javascript" };
+
 /** The package behind a local HTTP server. Disposing of it stops the server and clears Deno's cache of it. */
 export class PublishedPackage implements AsyncDisposable {
   /** The paths of the files that would be published. */
@@ -37,7 +39,7 @@ export class PublishedPackage implements AsyncDisposable {
         return new Response("not published", { status: 404 });
       }
       this.served.add(path);
-      const type = path.endsWith(".ts") ? "application/typescript" : "application/octet-stream";
+      const type = TYPES[path.slice(path.lastIndexOf("."))] ?? "application/octet-stream";
       return new Response(await Deno.readFile(join(root, path)), { headers: { "content-type": type } });
     });
   }
