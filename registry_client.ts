@@ -316,15 +316,13 @@ async function findSource(uri: string, registry: RegistryStore): Promise<ModelVe
         "scheme.",
     );
   }
-  const parsed = parseModelUri(uri);
-  if ("modelId" in parsed) {
+  try {
+    const parsed = parseModelUri(uri);
+    if (!("modelId" in parsed)) return await findModelVersion(parsed, registry);
     throw new MlflowError(
       "INVALID_PARAMETER_VALUE",
-      "it is a logged model and no version: register it by registerModel",
+      "it names no version but a logged model, which registerModel takes",
     );
-  }
-  try {
-    return await findModelVersion(parsed, registry);
   } catch (error) {
     if (!(error instanceof MlflowError)) throw error;
     const reason = `Failed to fetch model version from source model URI: '${uri}'. Error: ${error.reason}`;
@@ -338,7 +336,10 @@ async function numberOf(
   version: VersionNumber | { readonly stage: string },
 ): Promise<VersionNumber> {
   if (typeof version !== "object") return version;
-  return (await findModelVersion({ name, stage: version.stage }, registry)).version;
+  const [latest] = await registry.getLatestVersions(name, [version.stage]);
+  if (latest !== undefined) return latest.version;
+  // MLflow's own code for it.
+  throw new MlflowError("INTERNAL_ERROR", `Could not find any model version for ${version.stage} stage`);
 }
 
 function shown(version: VersionNumber | { readonly stage: string }): string {

@@ -1,5 +1,5 @@
 import type { ModelVersion, Page, RegisteredModel } from "../entities.ts";
-import { isModelUri, parseModelUri } from "../model_uri.ts";
+import { modelIdOf } from "../model_uri.ts";
 import {
   checkModelName,
   checkNewModelName,
@@ -93,14 +93,13 @@ export class RestRegistry implements RegistryStore {
     const { name, source, runId, runLink, modelId, description, tags } = version;
     checkModelName(name);
     checkRegistryTags(tags);
-    const uri = isModelUri(source) ? parseModelUri(source) : undefined;
     const json = {
       name,
       source,
       run_id: runId,
       run_link: runLink,
       // Servers since MLflow 3.16 take a logged model for a source only where it is named here too.
-      model_id: modelId ?? (uri !== undefined && "modelId" in uri ? uri.modelId : undefined),
+      model_id: modelId ?? modelIdOf(source),
       description,
       tags: writeRecord(tags),
     };

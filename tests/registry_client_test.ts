@@ -181,8 +181,8 @@ test("tags of the latest version of a stage are set by the stage's name", async 
   assertEquals(await client.getModelVersionStages(), ["None", "Staging", "Production", "Archived"]);
   assertEquals(
     await refusal(() => client.setModelVersionTag("digits", { stage: "Staging" }, "checked", "yes")),
-    'Cannot set tag "checked" of the latest version in stage "Staging" of registered model "digits": No versions of model ' +
-      "with name 'digits' and stage 'Staging' found (INTERNAL_ERROR)",
+    'Cannot set tag "checked" of the latest version in stage "Staging" of registered model "digits": Could not find any ' +
+      "model version for Staging stage (INTERNAL_ERROR)",
   );
   assert(!(await client.getLatestVersions("digits", ["Staging"])).length);
 });

@@ -1,12 +1,11 @@
 import { join } from "@std/path";
 import type { ModelVersion, ModelVersionStage, ModelVersionStatus, Page, RegisteredModel } from "../../entities.ts";
-import { MlflowError } from "../../errors.ts";
 import { modelIdOf } from "../../model_uri.ts";
-import { checkName } from "../../validate.ts";
+import { checkName, invalid } from "../../validate.ts";
 import {
   aliasNotFound,
   checkAlias,
-  checkModelName,
+  checkModelName as checkAnyModelName,
   checkModelVersion,
   checkNewAlias,
   checkNewModelName,
@@ -54,7 +53,6 @@ export class FileRegistry implements RegistryStore {
 
   async createRegisteredModel({ name, tags = {}, description }: NewRegisteredModel): Promise<RegisteredModel> {
     checkModelName(name);
-    checkFileName(name);
     checkRegistryTags(tags);
     const folder = this.#modelFolder(name);
     checkKeys(join(folder, "tags"), "tag", Object.keys(tags));
@@ -88,8 +86,8 @@ export class FileRegistry implements RegistryStore {
 
   async renameRegisteredModel(name: string, newName: string): Promise<RegisteredModel> {
     checkNewModelName(newName);
-    checkFileName(newName);
     checkModelName(name);
+    checkModelName(newName);
     this.#locked(() => {
       const meta = this.#meta(name);
       const folder = this.#modelFolder(newName);
@@ -326,7 +324,7 @@ export class FileRegistry implements RegistryStore {
   }
 
   #meta(name: string): Meta {
-    const meta = isFileName(name) ? readMeta(this.#modelFolder(name)) : undefined;
+    const meta = readMeta(this.#modelFolder(name));
     if (meta === undefined) throw modelNotFound(name);
     return meta;
   }
@@ -356,7 +354,7 @@ export class FileRegistry implements RegistryStore {
 
   async #readModel(name: string): Promise<RegisteredModel | undefined> {
     const folder = this.#modelFolder(name);
-    const meta = isFileName(name) ? await readMetaAsync(folder) : undefined;
+    const meta = await readMetaAsync(folder);
     if (meta === undefined) return undefined;
     const [tags, aliases, versions] = await Promise.all([
       readKeys(join(folder, "tags")),
@@ -424,19 +422,16 @@ function versionsIn(folder: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** Whether a folder can have the name. */
-function isFileName(name: string): boolean {
-  return !/[\\\0]/.test(name) && new TextEncoder().encode(name).length <= NAME_BYTES;
-}
-
-function checkFileName(name: string): void {
-  if (isFileName(name)) return;
-  throw new MlflowError(
-    "INVALID_PARAMETER_VALUE",
-    `the file store cannot keep a model named ${
-      JSON.stringify(name)
-    }: a name may take ${NAME_BYTES} bytes and have no ` +
-      "backslash in it",
+/** Checks the name of a registered model, which is that of a folder. */
+function checkModelName(name: string): void {
+  checkAnyModelName(name);
+  if (/[\\\0]/.test(name)) {
+    throw invalid(`Invalid name: '${name}'. Registered model name cannot contain path separator`);
+  }
+  if (name.includes("%")) throw invalid(`Invalid name: '${name}'. Registered model name cannot contain '%' character`);
+  if (new TextEncoder().encode(name).length <= NAME_BYTES) return;
+  throw invalid(
+    `the file store cannot keep a model of the name "${name.slice(0, 40)}…": it may take ${NAME_BYTES} bytes`,
   );
 }
 

@@ -19,8 +19,6 @@ interface Case {
   readonly name: string;
   /** The stores where we are not as MLflow, and why. */
   readonly differs?: Readonly<Partial<Record<Store, string>>>;
-  /** One of them where what comes of it is chance. */
-  readonly skip?: Store;
   readonly steps: readonly Readonly<Record<string, Args>>[];
 }
 
@@ -48,7 +46,8 @@ const OPERATIONS: Readonly<Record<string, (client: MlflowClient, args: Args) => 
     await registry.createRegisteredModel({ name, tags: { [PROMPT_TAG]: "true" } });
   },
   getRegisteredModel: (client, { name }) => client.getRegisteredModel(name),
-  renameRegisteredModel: (client, { name, newName }) => client.renameRegisteredModel(name, newName),
+  // Python's gives nothing.
+  renameRegisteredModel: async (client, { name, newName }) => void await client.renameRegisteredModel(name, newName),
   updateRegisteredModel: (client, { name, description }) => client.updateRegisteredModel(name, { description }),
   deleteRegisteredModel: (client, { name }) => client.deleteRegisteredModel(name),
   searchRegisteredModels: async (client, search) =>
@@ -97,7 +96,7 @@ def model(m):
 
 def page(found):
     return {"items": [f"{m.name} {m.version}" if hasattr(m, "version") else m.name for m in found],
-        "nextPageToken": found.token or None}
+        "nextPageToken": (found.token.decode() if isinstance(found.token, bytes) else found.token) or None}
 
 def search(a):
     return {"filter_string": a.get("filter"), "max_results": a.get("maxResults", 100), "order_by": a.get("orderBy"),
@@ -114,7 +113,7 @@ OPERATIONS = {
     "createRegisteredModel": lambda c, a: model(c.create_registered_model(a["name"], **extras(a))),
     "createPrompt": lambda c, a: c.create_prompt(a["name"]) and None,
     "getRegisteredModel": lambda c, a: model(c.get_registered_model(a["name"])),
-    "renameRegisteredModel": lambda c, a: model(c.rename_registered_model(a["name"], a["newName"])),
+    "renameRegisteredModel": lambda c, a: c.rename_registered_model(a["name"], a["newName"]),
     "updateRegisteredModel": lambda c, a: model(c.update_registered_model(a["name"], a["description"])),
     "deleteRegisteredModel": lambda c, a: c.delete_registered_model(a["name"]),
     "searchRegisteredModels": lambda c, a: page(c.search_registered_models(**search(a))),
@@ -224,7 +223,8 @@ function isSame(ours: Outcome, theirs: Outcome, { op }: Step): boolean {
   }
   if (ours.error.code !== theirs.error.code) return false;
   const [a, b] = [ours, theirs].map(({ error }) => error.message.replace(/\s+/g, " "));
-  if (a === b) return true;
+  // Python's client tells of its connection where a server answers 500, and codes within sentences.
+  if (a === b.replace(/Error: [A-Z_]+: /, "Error: ") || b.includes("too many 500 error responses")) return true;
   return op.startsWith("search") ||
     // The same sentence, with the error of MLflow's database or the list of what it asks for behind it.
     b.startsWith(a.replace(/\.$/, ""));
@@ -298,10 +298,10 @@ mlflowTest("the registry answers as MLflow's own, over SQLite, a folder and a se
         let differs = false;
         for (const [index, step] of steps.entries()) {
           const [a, b] = [await outcomeOf(client, step), swap(answers[i][index])];
-          if (store === "sqlite" && ("error" in b) !== step.refused) {
+          if (store === "sqlite" && !test.differs?.sqlite && ("error" in b) !== step.refused) {
             unexpected.push(`${test.name}: step ${index} (${step.op}): ${JSON.stringify(b)}`);
           }
-          if (isSame(a, b, step) || test.skip === store) continue;
+          if (isSame(a, b, step)) continue;
           differs = true;
           if (test.differs?.[store] === undefined) {
             differences.push(
@@ -310,7 +310,7 @@ mlflowTest("the registry answers as MLflow's own, over SQLite, a folder and a se
             );
           }
         }
-        if (!differs && test.differs?.[store] !== undefined && test.skip !== store) same.push(`${store}, ${test.name}`);
+        if (!differs && test.differs?.[store] !== undefined) same.push(`${store}, ${test.name}`);
       }
     }
   });
