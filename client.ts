@@ -579,7 +579,7 @@ export class MlflowClient extends RegistryClient {
       try {
         await store.logOutputs(runId, [{ modelId, step: step ?? 0 }]);
         await this.#linkMetrics(store, runId, Object.keys(data.metrics), modelId, step);
-        const folder = { repository: openRepository(location, { trackingUri: this.#uri }), path: "" };
+        const folder = { repository: await openRepository(location, { trackingUri: this.#uri }), path: "" };
         const { writeModel } = await import("./model/save.ts");
         await writeModel(model, folder, { modelId, runId, location }, content);
       } catch (error) {
@@ -719,7 +719,7 @@ export class MlflowClient extends RegistryClient {
       if (this.#artifactUris.size >= KNOWN_RUNS) this.#artifactUris.delete(this.#artifactUris.keys().next().value!);
       this.#artifactUris.set(runId, artifactUri);
     }
-    return openRepository(artifactUri, { trackingUri: this.#uri });
+    return await openRepository(artifactUri, { trackingUri: this.#uri });
   }
 
   async #artifacts(runId: string): Promise<ArtifactRepository> {
@@ -728,7 +728,7 @@ export class MlflowClient extends RegistryClient {
 
   async #modelArtifacts(modelId: string): Promise<ArtifactRepository> {
     const store = await openStore(this.#uri);
-    return openRepository((await store.getLoggedModel(modelId)).artifactLocation, { trackingUri: this.#uri });
+    return await openRepository((await store.getLoggedModel(modelId)).artifactLocation, { trackingUri: this.#uri });
   }
 
   /** With an open store the work starts before this returns. */

@@ -47,7 +47,7 @@ export async function createExternalModel(options: NewModelOptions = {}): Promis
   const client = new MlflowClient();
   const tags = { ...options.tags, [EXTERNAL_TAG]: "true" };
   const { modelId, artifactLocation, sourceRunId } = await initializeLoggedModel({ ...options, tags });
-  const files = openRepository(artifactLocation, { trackingUri: client.trackingUri });
+  const files = await openRepository(artifactLocation, { trackingUri: client.trackingUri });
   const identity = { modelId, runId: sourceRunId, location: artifactLocation };
   await files.write(MLMODEL, new TextEncoder().encode(await describeExternalModel(identity)));
   return await client.finalizeLoggedModel(modelId, "READY");

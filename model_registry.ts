@@ -96,7 +96,7 @@ async function sourceOf(uri: string, client: MlflowClient): Promise<Source> {
 async function ofRun(runId: string, path: string, client: MlflowClient): Promise<Source> {
   const { info, outputs } = await client.getRun(runId);
   const source = path === "" ? info.artifactUri : appendToUri(info.artifactUri, path);
-  const files = await openRepository(source, { trackingUri: client.trackingUri }).list("");
+  const files = await (await openRepository(source, { trackingUri: client.trackingUri })).list("");
   if (files.some((file) => file.path === MLMODEL)) return { source, runId };
   const steps = new Map(outputs.modelOutputs.map(({ modelId, step }) => [modelId, step]));
   const named = await client.searchLoggedModels({

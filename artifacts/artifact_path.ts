@@ -61,6 +61,11 @@ export function byPath(a: FileInfo, b: FileInfo): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
+/** What says that there is no such artifact. */
+export function notThere(path: string, cause?: unknown): MlflowError {
+  return new MlflowError("RESOURCE_DOES_NOT_EXIST", `No such artifact: '${path}'`, { cause });
+}
+
 function strange(folder: string, name: string, cause?: unknown): MlflowError {
   const where = folder === "" ? "the root" : JSON.stringify(folder);
   return invalid(`Invalid path: ${where} of the artifacts is said to hold ${JSON.stringify(name)}`, cause);

@@ -1,7 +1,8 @@
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { checkArtifactPath, inFolder } from "./artifact_path.ts";
-import { collect, cutTo, download, type Incoming, incoming, notThere, type Wanted, wantedHeaders } from "./download.ts";
+import { checkArtifactPath, inFolder, notThere } from "./artifact_path.ts";
+import { download } from "./download.ts";
+import { type Incoming, incoming, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
 import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } from "./repository.ts";
 import { Sender } from "./sender.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
@@ -28,11 +29,11 @@ export class HttpRepository implements ArtifactRepository {
   }
 
   async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await collect(await this.#open(path, {}), path);
+    return await readFile((one, wanted) => this.#open(one, wanted), path);
   }
 
-  async stream(path: string, range: ByteRange = {}): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    return cutTo(await this.#open(path, range), range);
+  async stream(path: string, range?: ByteRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    return await streamFile((one, wanted) => this.#open(one, wanted), path, range);
   }
 
   async stat(path: string): Promise<ArtifactStat | undefined> {

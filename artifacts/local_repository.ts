@@ -1,8 +1,7 @@
 import { dirname, join, relative } from "@std/path";
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder } from "./artifact_path.ts";
-import { notThere } from "./download.ts";
+import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder, notThere } from "./artifact_path.ts";
 import { FileWriter } from "./file_writer.ts";
 import { isUnfinished, localTree, readFileRange, replaceFile } from "./local_files.ts";
 import { forEachParallel, PARALLEL_FILES } from "./parallel.ts";

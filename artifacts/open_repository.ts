@@ -4,16 +4,12 @@ import type { LoggedModel, ModelVersion } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { findModelVersion, splitModelUri } from "../model_uri.ts";
 import { registryUriOf } from "../registry_uri.ts";
-import { HttpClient } from "../stores/http.ts";
+import type { HttpClient } from "../stores/http.ts";
 import { absoluteUri, openStore } from "../stores/open_store.ts";
 import { getTrackingUri } from "../tracking_uri.ts";
 import { checkArtifactPath, inFolder } from "./artifact_path.ts";
-import { HttpRepository } from "./http_repository.ts";
-import { LocalRepository } from "./local_repository.ts";
-import { ProxyRepository } from "./proxy_repository.ts";
 import type { ArtifactRepository } from "./repository.ts";
 import { RunRepository } from "./run_repository.ts";
-import { S3Repository } from "./s3_repository.ts";
 import { hasScheme } from "./uri.ts";
 
 /** Where artifacts are looked for. */
@@ -39,23 +35,25 @@ export interface Artifacts {
 const servers = new Map<string, Promise<HttpClient>>();
 
 /** The repository of an artifact location: a local path, or a URI of `file:`, `mlflow-artifacts:`, `s3:`, `http(s):`. */
-export function openRepository(location: string, options: OpenOptions = {}): ArtifactRepository {
-  if (!hasScheme(location)) return new LocalRepository(location);
+export async function openRepository(location: string, options: OpenOptions = {}): Promise<ArtifactRepository> {
+  if (!hasScheme(location)) return await openLocal(location);
   const action = `Cannot open artifacts "${withoutPassword(location)}"`;
   const [, scheme, host = "", rest = ""] = /^([^:]+):(?:\/\/([^/?#]*))?([^?#]*)/.exec(location)!;
   const path = rest.replace(/^\/+|\/+$/g, "");
   switch (scheme.toLowerCase()) {
     case "file":
-      return new LocalRepository(fileURLToPath(location));
+      return await openLocal(fileURLToPath(location));
     case "http":
     case "https":
-      return new HttpRepository(location);
+      return new (await import("./http_repository.ts")).HttpRepository(location);
     case "mlflow-artifacts": {
-      const url = serverUrl(host, options.trackingUri ?? getTrackingUri(), action);
-      return new ProxyRepository(() => openServer(url), decode(path).replace(/\/{2,}/g, "/"));
+      const trackingUri = options.trackingUri ?? getTrackingUri();
+      const url = serverUrl(host, trackingUri, action);
+      const { ProxyRepository } = await import("./proxy_repository.ts");
+      return new ProxyRepository(() => openServer(url, trackingUri), decode(path).replace(/\/{2,}/g, "/"));
     }
     case "s3":
-      if (host !== "") return new S3Repository(host, path);
+      if (host !== "") return new (await import("./s3_repository.ts")).S3Repository(host, path);
       throw new MlflowError("INVALID_PARAMETER_VALUE", "a bucket is wanted: s3://<bucket>/<path>", { action });
   }
   throw new MlflowError(
@@ -80,16 +78,20 @@ export async function openArtifacts(uri: string, options: OpenOptions = {}): Pro
   // The last part of the path is looked for in what is above it, which may be the root.
   const [, above, name, query] =
     /^([^:]+:(?:\/\/[^/?#]*\/|\/?(?!\/))(?:[^?#]*\/)?)([^/?#]+)\/*((?:[?#].*)?)$/s.exec(uri) ?? [];
-  if (name === undefined) return { repository: openRepository(uri, options), path: "" };
-  return { repository: openRepository(`${above}${query}`, options), path: scheme === "s3" ? name : decode(name) };
+  if (name === undefined) return { repository: await openRepository(uri, options), path: "" };
+  return { repository: await openRepository(`${above}${query}`, options), path: scheme === "s3" ? name : decode(name) };
 }
 
 async function ofLocal(path: string): Promise<Artifacts> {
   const found = await Deno.stat(path).catch(() => undefined);
-  if (found === undefined || found.isDirectory) return { repository: new LocalRepository(path), path: "" };
+  if (found === undefined || found.isDirectory) return { repository: await openLocal(path), path: "" };
   // The folder is that of the file itself, wherever a link to it lies.
   const file = await Deno.realPath(path);
-  return { repository: new LocalRepository(dirname(file)), path: basename(file) };
+  return { repository: await openLocal(dirname(file)), path: basename(file) };
+}
+
+async function openLocal(path: string): Promise<ArtifactRepository> {
+  return new (await import("./local_repository.ts")).LocalRepository(path);
 }
 
 async function ofRun(uri: string, [runId, ...parts]: readonly string[], options: OpenOptions): Promise<Artifacts> {
@@ -106,7 +108,7 @@ async function ofRun(uri: string, [runId, ...parts]: readonly string[], options:
 export async function openRunRepository(runId: string, options: OpenOptions = {}): Promise<ArtifactRepository> {
   const store = await openStore(absoluteUri(options.trackingUri ?? getTrackingUri()));
   const { info, outputs: { modelOutputs } } = await store.getRun(runId);
-  const own = openRepository(info.artifactUri, options);
+  const own = await openRepository(info.artifactUri, options);
   if (modelOutputs.length === 0) return own;
   let models: Promise<(LoggedModel | undefined)[]> | undefined;
   return new RunRepository(own, async (name) => {
@@ -135,14 +137,14 @@ async function ofModel(uri: string, options: OpenOptions): Promise<Artifacts> {
   if ("modelId" in model) {
     const store = await openStore(absoluteUri(trackingUri));
     const { artifactLocation } = await store.getLoggedModel(model.modelId);
-    return { repository: openRepository(artifactLocation, options), path: pathOf(parts) };
+    return { repository: await openRepository(artifactLocation, options), path: pathOf(parts) };
   }
   const { registry } = await openStore(absoluteUri(options.registryUri ?? registryUriOf(trackingUri)));
   const version = await findModelVersion(model, registry);
   const location = await registry.getModelVersionDownloadUri(version.name, version.version);
   // Who registered it may have named a run's folder, or another version.
   if (!/^(?:runs|models):/i.test(location)) {
-    return { repository: openRepository(location, options), path: pathOf(parts), version };
+    return { repository: await openRepository(location, options), path: pathOf(parts), version };
   }
   const { repository, path } = await openArtifacts(location, options);
   return { repository, path: checkArtifactPath(parts.reduce(inFolder, path)), version };
@@ -176,14 +178,19 @@ function serverUrl(host: string, trackingUri: string, action: string): string {
   return `${url.protocol}//${host}${url.pathname.replace(/\/+$/, "")}`;
 }
 
-/** What sends requests to a server, kept for the program's life. */
-function openServer(url: string): Promise<HttpClient> {
-  let server = servers.get(url);
+/**
+ * What sends requests to a server, kept for the program's life. One that a location names, and that is not on the host
+ * of the tracking server, gets none of its credentials: who may make an experiment says where its artifacts are.
+ */
+function openServer(url: string, trackingUri: string): Promise<HttpClient> {
+  const credentials = new URL(url).hostname === new URL(trackingUri).hostname ? "tracking" : "url";
+  const key = `${credentials} ${url}`;
+  let server = servers.get(key);
   if (server === undefined) {
-    server = HttpClient.open(url);
-    servers.set(url, server);
+    server = import("../stores/http.ts").then(({ HttpClient }) => HttpClient.open(url, { credentials }));
+    servers.set(key, server);
     // What could not be opened now, as for a missing certificate, may be there later.
-    server.catch(() => servers.delete(url));
+    server.catch(() => servers.delete(key));
   }
   return server;
 }

@@ -1,7 +1,7 @@
 import { MlflowError } from "../errors.ts";
 import type { HttpClient } from "../stores/http.ts";
 import { folderOf } from "./artifact_path.ts";
-import { type Incoming, incoming, type Wanted, wantedHeaders } from "./download.ts";
+import { type Incoming, incoming, type Wanted, wantedHeaders } from "./incoming.ts";
 import type { LocalFile } from "./local_files.ts";
 import { forEachParallel } from "./parallel.ts";
 import type { Progress } from "./progress.ts";
@@ -41,7 +41,11 @@ export class ProxyParts {
    *
    * @param place the file's path from the root of the server
    */
-  async upload({ localPath, size }: LocalFile, place: string, progress: Progress): Promise<boolean> {
+  async upload(
+    { localPath, size }: Pick<LocalFile, "localPath" | "size">,
+    place: string,
+    progress: Progress,
+  ): Promise<boolean> {
     if (size < this.#settings.uploadMinimum || size === 0) return false;
     if (!(this.#settings.proxyMultipartUpload ?? (await this.#ask()).uploads)) return false;
     const server = await this.#server();

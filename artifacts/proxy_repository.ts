@@ -2,25 +2,17 @@ import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import type { HttpClient } from "../stores/http.ts";
 import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder, listedEntry } from "./artifact_path.ts";
-import {
-  collect,
-  cutTo,
-  download,
-  type DownloadSource,
-  type Incoming,
-  incoming,
-  walkByListing,
-  type Wanted,
-  wantedHeaders,
-} from "./download.ts";
+import { download, type DownloadSource, walkByListing } from "./download.ts";
+import { type Incoming, incoming, nothing, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
 import { type LocalFile, readPart } from "./local_files.ts";
 import { Progress } from "./progress.ts";
 import { ProxyParts } from "./proxy_parts.ts";
 import type { ArtifactRepository, ByteRange, TransferOptions } from "./repository.ts";
 import { fileBody, type SizedBody } from "./request_body.ts";
+import { openSpool } from "./spool.ts";
 import { StallWatch } from "./stall.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
-import { checkArrived, upload } from "./upload.ts";
+import { checkArrived, inParts, upload } from "./upload.ts";
 
 /** Where a tracking server gives and takes artifacts. */
 const ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts";
@@ -36,6 +28,12 @@ export class ProxyRepository implements ArtifactRepository {
   readonly #root: string;
   readonly #settings: TransferSettings;
   readonly #parts: ProxyParts;
+  readonly #source: DownloadSource = {
+    stat: (one) => this.stat(one),
+    walk: (folder) => walkByListing((one) => this.list(one), folder),
+    open: (one, wanted) => this.#open(one, wanted),
+    openParts: (one) => this.#parts.openDownload(this.#place(one)),
+  };
 
   /**
    * @param server what sends requests to the tracking server
@@ -58,13 +56,9 @@ export class ProxyRepository implements ArtifactRepository {
     options: TransferOptions = {},
   ): Promise<void> {
     const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
-    const at = this.#path(checkArtifactFile(path));
-    if (content instanceof Uint8Array) {
-      await this.#put(at, () => content as Uint8Array<ArrayBuffer>, progress);
-      progress.add(content.length);
-    } else {
-      await this.#putStream(at, (moved) => counted(content, moved), progress, false);
-    }
+    checkArtifactFile(path);
+    if (content instanceof Uint8Array) await this.#putBytes(path, content as Uint8Array<ArrayBuffer>, progress);
+    else await this.#writeStream(path, content, progress);
     progress.fileDone();
   }
 
@@ -73,14 +67,11 @@ export class ProxyRepository implements ArtifactRepository {
   }
 
   async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await collect(await this.#open(checkArtifactFile(path), {}), path);
+    return await readFile(this.#source.open, path);
   }
 
-  async stream(path: string, range: ByteRange = {}): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { start = 0, end } = range;
-    checkArtifactFile(path);
-    if (end !== undefined && end <= start) return new Blob([]).stream();
-    return cutTo(await this.#open(path, range), range);
+  async stream(path: string, range?: ByteRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    return await streamFile(this.#source.open, path, range);
   }
 
   async stat(path: string): Promise<FileInfo | undefined> {
@@ -97,13 +88,7 @@ export class ProxyRepository implements ArtifactRepository {
   }
 
   async download(path: string, localPath: string, options: TransferOptions = {}): Promise<void> {
-    const source: DownloadSource = {
-      stat: (one) => this.stat(one),
-      walk: (folder) => walkByListing((one) => this.list(one), folder),
-      open: (one, wanted) => this.#open(one, wanted),
-      openParts: (one) => this.#parts.openDownload(this.#place(one)),
-    };
-    await download(source, checkArtifactPath(path), localPath, this.#settings, options);
+    await download(this.#source, checkArtifactPath(path), localPath, this.#settings, options);
   }
 
   async delete(path: string): Promise<void> {
@@ -129,11 +114,11 @@ export class ProxyRepository implements ArtifactRepository {
     } catch (error) {
       // What begins at the end of a file has nothing in it (RFC 9110, 15.5.17).
       if (!(error instanceof MlflowError && error.status === 416)) throw error;
-      return { body: new Blob([]).stream(), start: wanted.start ?? 0, size: undefined, etag: undefined };
+      return nothing(wanted);
     }
   }
 
-  async #send(file: LocalFile, path: string, progress: Progress): Promise<void> {
+  async #send(file: Pick<LocalFile, "localPath" | "size">, path: string, progress: Progress): Promise<void> {
     const { localPath, size } = file;
     if (await this.#parts.upload(file, this.#place(path), progress)) return;
     if (size <= SMALL) {
@@ -143,6 +128,28 @@ export class ProxyRepository implements ArtifactRepository {
     await this.#putStream(this.#path(path), (moved) => fileBody(localPath, 0, size, moved), progress, true);
     // What servers between us lose of a big file would be found out too late.
     checkArrived(path, (await this.stat(path))?.fileSize, size);
+  }
+
+  /**
+   * Sends a stream when all of it is there, which is quicker than sending it as it comes: its length can be said, and it
+   * can be sent again.
+   */
+  async #writeStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
+    const parts = inParts(content, SMALL, progress.signal);
+    const { value: first = new Uint8Array() } = await parts.next();
+    if (first.length < SMALL) return await this.#putBytes(path, first, progress);
+    const all = async function* () {
+      yield first;
+      yield* parts;
+    };
+    await using spool = await openSpool(all());
+    if (spool !== undefined) return await this.#send(spool, path, progress);
+    await this.#putStream(this.#path(path), (moved) => counted(all(), moved), progress, false);
+  }
+
+  async #putBytes(path: string, bytes: Uint8Array<ArrayBuffer>, progress: Progress): Promise<void> {
+    await this.#put(this.#path(path), () => bytes, progress);
+    progress.add(bytes.length);
   }
 
   async #put(
@@ -223,15 +230,13 @@ function readListing(reply: Readonly<Record<string, unknown>>, folder: string): 
 }
 
 function counted(
-  content: ReadableStream<Uint8Array>,
+  parts: AsyncIterable<Uint8Array>,
   moved: (bytes: number) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return content.pipeThrough(
-    new TransformStream({
-      transform(chunk: Uint8Array, controller: TransformStreamDefaultController<Uint8Array<ArrayBuffer>>) {
-        moved(chunk.length);
-        controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
-      },
-    }),
-  );
+  return ReadableStream.from(async function* () {
+    for await (const part of parts) {
+      moved(part.length);
+      yield part.slice();
+    }
+  }());
 }

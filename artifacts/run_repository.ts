@@ -1,7 +1,6 @@
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { byPath, inFolder } from "./artifact_path.ts";
-import { notThere } from "./download.ts";
+import { byPath, inFolder, notThere } from "./artifact_path.ts";
 import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } from "./repository.ts";
 
 /** Gives the files of the model of a name that a run has put out, or undefined. */

@@ -1,16 +1,8 @@
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { byPath, checkArtifactFile, checkArtifactPath, inFolder, listedEntry, listedFile } from "./artifact_path.ts";
-import {
-  collect,
-  cutTo,
-  download,
-  type DownloadSource,
-  type Incoming,
-  incoming,
-  type Wanted,
-  wantedHeaders,
-} from "./download.ts";
+import { download, type DownloadSource } from "./download.ts";
+import { type Incoming, incoming, nothing, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
 import type { LocalFile } from "./local_files.ts";
 import { mimeType } from "./mime_type.ts";
 import { forEachParallel } from "./parallel.ts";
@@ -40,6 +32,12 @@ export class S3Repository implements ArtifactRepository {
   readonly #root: string;
   readonly #settings: TransferSettings;
   readonly #partSize: number;
+  readonly #source: DownloadSource = {
+    stat: (one) => this.stat(one),
+    walk: (folder) => this.#walk(folder),
+    open: (one, wanted) => this.#open(one, wanted),
+    openParts: async (one) => this.#settings.multipartDownload ? (wanted) => this.#open(one, wanted) : undefined,
+  };
 
   /**
    * @param bucket the bucket's name
@@ -70,14 +68,11 @@ export class S3Repository implements ArtifactRepository {
   }
 
   async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await collect(await this.#open(checkArtifactFile(path), {}), path);
+    return await readFile(this.#source.open, path);
   }
 
-  async stream(path: string, range: ByteRange = {}): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { start = 0, end } = range;
-    checkArtifactFile(path);
-    if (end !== undefined && end <= start) return new Blob([]).stream();
-    return cutTo(await this.#open(path, range), range);
+  async stream(path: string, range?: ByteRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    return await streamFile(this.#source.open, path, range);
   }
 
   async stat(path: string): Promise<ArtifactStat | undefined> {
@@ -108,13 +103,7 @@ export class S3Repository implements ArtifactRepository {
   }
 
   async download(path: string, localPath: string, options: TransferOptions = {}): Promise<void> {
-    const source: DownloadSource = {
-      stat: (one) => this.stat(one),
-      walk: (folder) => this.#walk(folder),
-      open: (one, wanted) => this.#open(one, wanted),
-      openParts: async (one) => this.#settings.multipartDownload ? (wanted) => this.#open(one, wanted) : undefined,
-    };
-    await download(source, checkArtifactPath(path), localPath, this.#settings, options);
+    await download(this.#source, checkArtifactPath(path), localPath, this.#settings, options);
   }
 
   async delete(path: string): Promise<void> {
@@ -141,9 +130,7 @@ export class S3Repository implements ArtifactRepository {
       return incoming(await this.#client.send({ ...request, headers: { ...headers, ...match } }));
     } catch (error) {
       const status = error instanceof MlflowError ? error.status : undefined;
-      if (status === 416) {
-        return { body: new Blob([]).stream(), start: wanted.start ?? 0, size: undefined, etag: undefined };
-      }
+      if (status === 416) return nothing(wanted);
       if (status !== 412 || wanted.end !== undefined) throw error;
       return incoming(await this.#client.send(request));
     }
@@ -173,7 +160,7 @@ export class S3Repository implements ArtifactRepository {
   }
 
   async #putStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
-    const parts = inParts(content, this.#partSize);
+    const parts = inParts(content, this.#partSize, progress.signal);
     const first = (await parts.next()).value!;
     if (first.length < this.#partSize) return await this.#put(path, () => bytesBody(first), progress);
     await this.#inParts(path, progress, async (putPart) => {

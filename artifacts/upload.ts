@@ -2,6 +2,7 @@ import { MlflowError } from "../errors.ts";
 import { checkArtifactFile, checkArtifactPath, inFolder } from "./artifact_path.ts";
 import { type LocalFile, localTree } from "./local_files.ts";
 import { forEachFile } from "./parallel.ts";
+import { piecesOf } from "./pieces.ts";
 import { Progress } from "./progress.ts";
 import type { TransferOptions } from "./repository.ts";
 
@@ -34,11 +35,12 @@ export async function upload(
 export async function* inParts(
   content: ReadableStream<Uint8Array>,
   size: number,
+  signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const part = new Uint8Array(size);
   let filled = 0;
   let any = false;
-  for await (const chunk of content) {
+  for await (const chunk of piecesOf(content, { signal })) {
     for (let from = 0; from < chunk.length;) {
       if (filled === size) {
         yield part;

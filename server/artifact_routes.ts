@@ -13,16 +13,16 @@ import { sendArtifact } from "./send_artifact.ts";
 export const PROXY_ROUTES: Routes = {
   "PUT artifacts/*": async (call) => {
     const { request, params } = call;
-    await served(call).write(safePath(params.rest), request.body ?? new Uint8Array());
+    await (await served(call)).write(safePath(params.rest), request.body ?? new Uint8Array());
     return {};
   },
-  "GET artifacts/*": async (call) => await sendArtifact(call.request, served(call), safePath(call.params.rest)),
+  "GET artifacts/*": async (call) => await sendArtifact(call.request, await served(call), safePath(call.params.rest)),
   "DELETE artifacts/*": async (call) => {
-    await served(call).delete(safePath(call.params.rest));
+    await (await served(call)).delete(safePath(call.params.rest));
     return {};
   },
   "GET artifacts": async (call) => {
-    const files = await served(call).list(safePath(call.fields.text("path") ?? ""));
+    const files = await (await served(call)).list(safePath(call.fields.text("path") ?? ""));
     return writeFiles(files.map((file) => ({ ...file, path: posix.basename(file.path) })));
   },
   "POST mpu/create/*": async () => refuseMultipart(),
@@ -44,7 +44,7 @@ export const ARTIFACT_ROUTES: Routes = {
     const { artifactLocation } = await call.store.getLoggedModel(call.params.id);
     return await sendArtifact(
       call.request,
-      repositoryOf(call, artifactLocation),
+      await repositoryOf(call, artifactLocation),
       safePath(call.fields.requiredText("artifact_file_path")),
     );
   },
@@ -55,26 +55,26 @@ export const getArtifact: Answer = async (call) => {
   const { info } = await call.store.getRun(call.fields.runId());
   return await sendArtifact(
     call.request,
-    repositoryOf(call, info.artifactUri),
+    await repositoryOf(call, info.artifactUri),
     safePath(call.fields.requiredText("path")),
   );
 };
 
 async function listOf(call: Call, location: string, path = ""): Promise<Json> {
-  return { ...writeFiles(await repositoryOf(call, location).list(safePath(path))), root_uri: location };
+  return { ...writeFiles(await (await repositoryOf(call, location)).list(safePath(path))), root_uri: location };
 }
 
 /** The repository of a location; one of `mlflow-artifacts:` is what this server itself serves. */
-export function repositoryOf(call: Call, location: string): ArtifactRepository {
+export async function repositoryOf(call: Call, location: string): Promise<ArtifactRepository> {
   const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/?([^?#]*)/.exec(location)?.[1];
-  if (path === undefined) return openRepository(location);
+  if (path === undefined) return await openRepository(location);
   if (call.artifactRoot === undefined) throw notServed();
-  return openRepository(appendToUri(call.artifactRoot, safePath(decodeURIComponent(path))));
+  return await openRepository(appendToUri(call.artifactRoot, safePath(decodeURIComponent(path))));
 }
 
-function served({ artifactRoot }: Call): ArtifactRepository {
+async function served({ artifactRoot }: Call): Promise<ArtifactRepository> {
   if (artifactRoot === undefined) throw notServed();
-  return openRepository(artifactRoot);
+  return await openRepository(artifactRoot);
 }
 
 function notServed(): MlflowError {

@@ -133,7 +133,7 @@ export const REGISTRY_ROUTES: Routes = {
 export const getModelVersionArtifact: Answer = async (call) => {
   const location = await call.store.registry.getModelVersionDownloadUri(...readVersion(call.fields));
   const path = checkArtifactFile(call.fields.requiredText("path"));
-  return await sendArtifact(call.request, repositoryOf(call, await ofRun(location, call.store)), path);
+  return await sendArtifact(call.request, await repositoryOf(call, await ofRun(location, call.store)), path);
 };
 
 /** Where the files of a run are that a location speaks of; other locations as they are. */

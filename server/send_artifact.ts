@@ -1,5 +1,5 @@
 import { posix } from "@std/path";
-import { notThere } from "../artifacts/download.ts";
+import { notThere } from "../artifacts/artifact_path.ts";
 import { mimeType } from "../artifacts/mime_type.ts";
 import type { ArtifactRepository } from "../artifacts/repository.ts";
 import { MlflowError } from "../errors.ts";

@@ -10,8 +10,14 @@ export interface Credentials {
   readonly secrets: readonly string[];
 }
 
+/** The name and password in a URL, if it has any. */
+export function credentialsInUrl(url: URL): Credentials {
+  if (url.username === "" && url.password === "") return { authorization: undefined, secrets: [] };
+  return basic(decodeURIComponent(url.username), decodeURIComponent(url.password));
+}
+
 /**
- * The credentials for a server: those in its URL, else name and password of `MLFLOW_TRACKING_USERNAME` and
+ * The credentials for a tracking server: those in its URL, else name and password of `MLFLOW_TRACKING_USERNAME` and
  * `MLFLOW_TRACKING_PASSWORD`, each of them else of `~/.mlflow/credentials`, else `MLFLOW_TRACKING_TOKEN`.
  */
 export async function readCredentials(url: URL): Promise<Credentials> {
@@ -19,9 +25,8 @@ export async function readCredentials(url: URL): Promise<Credentials> {
     if (/^(false|0)?$/i.test(readEnv(name) ?? "")) continue;
     throw new MlflowError("NOT_IMPLEMENTED", `${name} asks for a kind of authorization that is not supported`);
   }
-  if (url.username !== "" || url.password !== "") {
-    return basic(decodeURIComponent(url.username), decodeURIComponent(url.password));
-  }
+  const given = credentialsInUrl(url);
+  if (given.authorization !== undefined) return given;
   const file = await readFile();
   const username = readEnv("MLFLOW_TRACKING_USERNAME") ?? file.get("mlflow_tracking_username");
   const password = readEnv("MLFLOW_TRACKING_PASSWORD") ?? file.get("mlflow_tracking_password");

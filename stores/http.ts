@@ -1,7 +1,7 @@
 import { readEnv } from "../env.ts";
 import { type ErrorCode, MlflowError } from "../errors.ts";
 import { ConnectionReuse, ONE_PIECE } from "./connection_reuse.ts";
-import { type Credentials, readCredentials } from "./credentials.ts";
+import { type Credentials, credentialsInUrl, readCredentials } from "./credentials.ts";
 import { explainFetchError } from "./fetch_error.ts";
 import { type HttpOptions, type HttpSettings, normalizeHttpOptions } from "./http_settings.ts";
 import { type FailedAttempt, retryDelay } from "./retry.ts";
@@ -53,6 +53,7 @@ export class HttpClient implements Disposable {
   /** The server's URL, without a name and password and without a slash at its end. */
   readonly url: string;
   readonly #credentials: Credentials;
+  readonly #withheld: string;
   readonly #settings: HttpSettings;
   readonly #fetch: Fetch;
   readonly #sender: Sender | undefined;
@@ -66,6 +67,10 @@ export class HttpClient implements Disposable {
     this.#fetch = fetch;
     this.#sender = sender;
     this.#workspace = readEnv("MLFLOW_WORKSPACE");
+    // Who is refused for want of credentials has them perhaps, and wonders.
+    this.#withheld = settings.credentials === "url" && credentials.authorization === undefined
+      ? `: the credentials of the tracking server are not sent to ${new URL(url).host}, which is another host`
+      : "";
     this.#reuse = new ConnectionReuse(url);
   }
 
@@ -76,7 +81,7 @@ export class HttpClient implements Disposable {
    */
   static async open(uri: string, options: HttpOptions = {}): Promise<HttpClient> {
     const url = parseUrl(uri);
-    const credentials = await readCredentials(url);
+    const credentials = options.credentials === "url" ? credentialsInUrl(url) : await readCredentials(url);
     const settings = normalizeHttpOptions(options);
     url.username =
       url.password =
@@ -233,11 +238,12 @@ export class HttpClient implements Disposable {
     }
     const sentence = readError(body, status);
     const code = sentence?.code ?? codeOfStatus(status);
+    const withheld = status === 401 || status === 403 ? this.#withheld : "";
     return new Failure(code, {
       status,
-      reason: sentence?.reason ??
+      reason: (sentence?.reason ??
         `API request to endpoint ${request.path} failed with error code ${status} != 200. ` +
-          `Response body: '${excerpt(text)}'`,
+          `Response body: '${excerpt(text)}'`) + withheld,
       verbatim: sentence !== undefined,
       retryAfter: headers.get("retry-after"),
       unsent: status === 429 && !taken,

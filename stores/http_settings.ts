@@ -13,6 +13,11 @@ export interface HttpOptions {
   readonly maxRetries?: number;
   /** Whether redirections are followed. @default {true, or `MLFLOW_ALLOW_HTTP_REDIRECTS`} */
   readonly allowRedirects?: boolean;
+  /**
+   * Whose credentials are sent: those for the tracking server, which the variables, the file and the URL give, or those
+   * that the URL itself has, if any. @default {"tracking"}
+   */
+  readonly credentials?: "tracking" | "url";
   /** Sends a request. @default {the global `fetch`, with the certificates that the variables name} */
   readonly fetch?: Fetch;
   /** Waits this many milliseconds before a request is sent again, or until it is told to end. */
@@ -25,6 +30,7 @@ export interface HttpOptions {
 
 /** How requests are sent, with nothing left to be filled in. */
 export interface HttpSettings extends RetryPolicy {
+  readonly credentials: "tracking" | "url";
   readonly timeout: number;
   readonly allowRedirects: boolean;
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -39,6 +45,7 @@ const MAX_BACKOFF_FACTOR = 120;
 /** Fills in what is left out from MLflow's environment variables. */
 export function normalizeHttpOptions(options: HttpOptions): HttpSettings {
   return {
+    credentials: options.credentials ?? "tracking",
     timeout: options.timeout ?? readNumber("MLFLOW_HTTP_REQUEST_TIMEOUT", 120, Infinity) * 1000,
     maxRetries: options.maxRetries ?? readNumber("MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7, MAX_RETRIES_LIMIT),
     backoffFactor: readNumber("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2, MAX_BACKOFF_FACTOR) * 1000,

@@ -14,7 +14,7 @@ mlflowTest("ProxyRepository and MLflow's server", async (mlflow, t) => {
   const options = { trackingUri: server.url };
   let count = 0;
   await checkRepositoryContract(t, async () => ({
-    repository: openRepository(`mlflow-artifacts:/contract ${count++}/artifacts`, options),
+    repository: await openRepository(`mlflow-artifacts:/contract ${count++}/artifacts`, options),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }), { refusedNames: REFUSED_NAMES });
 
@@ -41,7 +41,7 @@ mlflowTest("ProxyRepository and MLflow's server", async (mlflow, t) => {
                   found[os.path.relpath(path, folder)] = hashlib.sha256(open(path, "rb").read()).hexdigest()
           return found
     `);
-    const repository = openRepository(uri, options);
+    const repository = await openRepository(uri, options);
     await repository.upload(join(mlflow.dir, "up"), "ours");
     assertEquals(
       await python.run(`result = digests(client.download_artifacts(args, "ours"))`, run_id),
@@ -83,7 +83,7 @@ mlflowTest("ProxyRepository and MLflow's server", async (mlflow, t) => {
   });
 
   await t.step("an artifact is gone on with by Range", async () => {
-    const repository = openRepository("mlflow-artifacts:/ranges", options);
+    const repository = await openRepository("mlflow-artifacts:/ranges", options);
     const bytes = randomBytes(2_000_000, 9);
     await repository.write("a.bin", bytes);
     const response = await fetch(`${server.url}/api/2.0/mlflow-artifacts/artifacts/ranges/a.bin`, {

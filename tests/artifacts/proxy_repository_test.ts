@@ -8,6 +8,7 @@ import { MlflowError } from "../../errors.ts";
 import { createHandler } from "../../server/handler.ts";
 import { HttpClient } from "../../stores/http.ts";
 import { openStore } from "../../stores/open_store.ts";
+import { withEnv } from "../support/env.ts";
 import { randomBytes } from "./random_bytes.ts";
 import { type OpenedRepository, testRepositoryContract } from "./repository_contract.ts";
 
@@ -22,7 +23,7 @@ testRepositoryContract("ProxyRepository over our server", async (): Promise<Open
     createHandler({ store, artifactRoot }),
   );
   return {
-    repository: openRepository("mlflow-artifacts:/2/run%20x/artifacts", {
+    repository: await openRepository("mlflow-artifacts:/2/run%20x/artifacts", {
       trackingUri: `http://127.0.0.1:${server.addr.port}`,
     }),
     async [Symbol.asyncDispose](): Promise<void> {
@@ -270,4 +271,64 @@ Deno.test("ProxyRepository.upload() takes back an upload in parts that failed", 
     assert(!error.message.includes("secret"), error.message);
     assertEquals(seenPaths.at(-1), "/api/2.0/mlflow-artifacts/mpu/abort/1/r");
   }, { uploadMinimum: 0, uploadChunk: 5_000_000, proxyMultipartUpload: true });
+});
+
+for (const size of [0, 1_000, 1_048_576, 3_000_000]) {
+  Deno.test(`ProxyRepository.write() says the length of a stream of ${size} bytes, and sends it again`, async () => {
+    const bytes = randomBytes(size, size);
+    const lengths: (string | null)[] = [];
+    let kept = new Uint8Array();
+    const answer = async (request: Request, count: number) => {
+      if (request.method === "GET") return listing({ path: "s.bin", is_dir: false, file_size: kept.length });
+      lengths.push(request.headers.get("content-length"));
+      kept = await request.bytes();
+      return new Response(null, { status: count === 1 ? 503 : 200 });
+    };
+    const temporary = await Deno.makeTempDir();
+    try {
+      await withServer(answer, async (_repository, _dir, _seen, url) => {
+        await withEnv({ TMPDIR: temporary }, async () => {
+          const http = await HttpClient.open(url, { maxRetries: 1, delay: async () => {} });
+          await new ProxyRepository(async () => http, "1/r", SETTINGS).write("s.bin", new Blob([bytes]).stream());
+        });
+        assertEquals(lengths, [String(size), String(size)]);
+        assertEquals(kept.length === size && kept.every((byte, i) => byte === bytes[i]), true);
+        assertEquals([...Deno.readDirSync(temporary)], []);
+      });
+    } finally {
+      await Deno.remove(temporary, { recursive: true });
+    }
+  });
+}
+
+Deno.test("ProxyRepository.write() sends nothing of a stream that breaks, and leaves no file behind", async () => {
+  const temporary = await Deno.makeTempDir();
+  try {
+    await withServer(() => new Response(), async (repository, _dir, seen) => {
+      await withEnv({ TMPDIR: temporary }, async () => {
+        await assertRejects(
+          () => repository.write("s.bin", broken(randomBytes(2_000_000, 1), 1_500_000)),
+          Error,
+          "cut",
+        );
+      });
+      assertEquals([seen.length, [...Deno.readDirSync(temporary)]], [0, []]);
+    });
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+});
+
+Deno.test("ProxyRepository.write() sends a stream as it comes where there is no place to keep it", async () => {
+  const bytes = randomBytes(3_000_000, 1);
+  let kept = new Uint8Array();
+  const answer = async (request: Request) => {
+    assertEquals(request.headers.get("content-length"), null);
+    kept = await request.bytes();
+    return new Response();
+  };
+  await withServer(answer, async (repository) => {
+    await withEnv({ TMPDIR: "/nonexistent" }, () => repository.write("s.bin", new Blob([bytes]).stream()));
+    assertEquals(kept.length === bytes.length && kept.every((byte, i) => byte === bytes[i]), true);
+  });
 });
