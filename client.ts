@@ -152,8 +152,10 @@ export interface LogModelOptions extends SaveModelOptions {
   readonly modelType?: string;
   /** Params of the model, besides those of its run. */
   readonly params?: Readonly<Record<string, unknown>>;
-  /** Tags of the model. */
+  /** Tags of the model, and of the version that it is registered as. */
   readonly tags?: Readonly<Record<string, unknown>>;
+  /** Registers the model by this name: it becomes the next version of it. @default {it is not registered} */
+  readonly registeredModelName?: string;
 }
 
 /** Entries asked of a store at a time. */
@@ -563,7 +565,7 @@ export class MlflowClient extends RegistryClient {
    * the run's metrics linked to it. Should writing its files break, the logged model is left `FAILED`.
    */
   async logModel(runId: string, model: TfjsModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-    const { name = "model", step, modelType, params = {}, tags = {}, ...content } = options;
+    const { name = "model", step, modelType, params = {}, tags = {}, registeredModelName, ...content } = options;
     return await this.#do(`Cannot log model "${name}" to run "${runId}"`, async (store) => {
       const { info, data } = await store.getRun(runId);
       const origin = ["mlflow.user", "mlflow.source.name", "mlflow.source.type"].filter((key) => key in data.tags);
@@ -587,7 +589,12 @@ export class MlflowClient extends RegistryClient {
         await store.finalizeLoggedModel(modelId, "FAILED").catch(() => {});
         throw error;
       }
-      return await store.finalizeLoggedModel(modelId, "READY");
+      const logged = await store.finalizeLoggedModel(modelId, "READY");
+      if (registeredModelName === undefined) return logged;
+      const { registerModel } = await import("./model_registry.ts");
+      await registerModel(`models:/${modelId}`, registeredModelName, { tags: options.tags, client: this });
+      // The version is noted at the model.
+      return await store.getLoggedModel(modelId);
     });
   }
 

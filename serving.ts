@@ -6,15 +6,15 @@
  */
 import { loadDict } from "./artifacts.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { loadModel, type ModelLoader } from "./models.ts";
+import type { GraphModelLoader, ModelLoader } from "./models.ts";
 import type { ComputingTensorFlow, ServedModel } from "./serving/predictor.ts";
 import { isTensorSchema } from "./signature.ts";
 
-export type { ModelLoader } from "./models.ts";
+export type { GraphModelLoader, ModelLoader } from "./models.ts";
 export type { ComputingTensorFlow } from "./serving/predictor.ts";
 
 /** The part of the user's own tfjs that serving needs. */
-export interface ServingTensorFlow extends ModelLoader, ComputingTensorFlow {}
+export interface ServingTensorFlow extends ModelLoader, GraphModelLoader, ComputingTensorFlow {}
 
 /** How a model is served. */
 export interface ServeModelOptions {
@@ -68,7 +68,7 @@ export interface ModelServer extends AsyncDisposable {
  * ```
  *
  * @param tf your tfjs
- * @param uri the model, as `loadModel` takes it
+ * @param uri a layers model or a graph model, as `loadModel` takes it
  */
 export async function serveModel(
   tf: ServingTensorFlow,
@@ -82,13 +82,15 @@ export async function serveModel(
       throw new RangeError(`Cannot serve model "${uri}": ${name} must be at least 1: received ${value}`);
     }
   }
-  const [{ createModelHandler }, { predict, signatureOf }, { getModelInfo }] = await Promise.all([
+  const [{ createModelHandler }, { predict, signatureOf }, { readModel }] = await Promise.all([
     import("./serving/handler.ts"),
     import("./serving/predictor.ts"),
-    import("./serving/model_info.ts"),
+    import("./model/load.ts"),
   ]);
-  const info = await getModelInfo(uri);
-  const model: ServedModel = await loadModel(tf, uri);
+  const { artifacts, info } = await doing(`Cannot serve model "${uri}"`, () => readModel(uri));
+  const loader = { load: () => Promise.resolve(artifacts) };
+  const model: ServedModel =
+    await (artifacts.format === "graph-model" ? tf.loadGraphModel(loader) : tf.loadLayersModel(loader));
   const signature = signatureOf(model, info.signature);
   const inputs = model.inputs.length;
   const wanted = isTensorSchema(signature.inputs) ? signature.inputs.length : 1;

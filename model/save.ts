@@ -49,7 +49,7 @@ export async function writeModel(
   const names = typeof python === "object" ? python.inputNames : undefined;
   await writeArtifacts(artifacts, folder, identity, {
     ...options,
-    signature: options.signature ?? signatureOf(model, names),
+    signature: options.signature ?? signatureOf(model, artifacts, names),
     python,
   });
 }

@@ -50,20 +50,56 @@ export interface TfjsModelLike {
 /**
  * The signature that a model has by itself: the types and shapes of its tensors, named where there are several.
  *
+ * @param artifacts what the model has handed over
  * @param inputNames the names of its inputs. @default {those of its layers}
  */
 export function signatureOf(
   model: TfjsModelLike,
+  artifacts: ModelArtifactsLike,
   inputNames: readonly string[] | undefined = model.inputNames,
 ): ModelSignature {
-  return { inputs: tensorSpecs(model.inputs, inputNames), outputs: tensorSpecs(model.outputs, model.outputNames) };
+  const { inputs, outputs } = (artifacts.signature ?? {}) as Partial<GraphSignature>;
+  const given = tensorSpecs(model.outputs, model.outputNames, outputs);
+  return {
+    inputs: tensorSpecs(model.inputs, inputNames, inputs),
+    ...(given.every(({ dtype }) => dtype !== undefined) ? { outputs: given } : {}),
+  };
 }
 
-function tensorSpecs(tensors: readonly SymbolicTensorLike[], names: readonly string[] = []): TensorSpec[] {
-  return tensors.map(({ name, dtype, shape = [-1] }, i): TensorSpec => ({
-    type: "tensor",
-    ...(tensors.length > 1 ? { name: names[i] ?? name } : {}),
-    dtype: dtype === "string" ? "str" : dtype,
-    shape: shape.map((size) => size ?? -1),
-  }));
+/** What TensorFlow says of a graph's ends, of which tfjs's graph models know less. */
+interface GraphSignature {
+  readonly inputs: Readonly<Record<string, GraphTensor>>;
+  readonly outputs: Readonly<Record<string, GraphTensor>>;
+}
+
+interface GraphTensor {
+  readonly name: string;
+  readonly dtype: string;
+  readonly tensorShape?: { readonly dim?: readonly { readonly size: string | number }[] };
+}
+
+const GRAPH_TYPES: Readonly<Record<string, string>> = {
+  DT_FLOAT: "float32",
+  DT_INT32: "int32",
+  DT_INT64: "int64",
+  DT_UINT8: "uint8",
+  DT_BOOL: "bool",
+  DT_STRING: "str",
+};
+
+function tensorSpecs(
+  tensors: readonly SymbolicTensorLike[],
+  names: readonly string[] = [],
+  declared: Readonly<Record<string, GraphTensor>> = {},
+): TensorSpec[] {
+  const known = new Map(Object.values(declared).map((tensor) => [tensor.name.replace(/:\d+$/, ""), tensor]));
+  return tensors.map(({ name, dtype, shape }, i): TensorSpec => {
+    const { dtype: graphType = "", tensorShape } = known.get(name.replace(/:\d+$/, "")) ?? {};
+    return {
+      type: "tensor",
+      ...(tensors.length > 1 ? { name: names[i] ?? name } : {}),
+      dtype: dtype === "string" ? "str" : dtype ?? GRAPH_TYPES[graphType],
+      shape: (shape ?? tensorShape?.dim?.map(({ size }) => Number(size)) ?? [-1]).map((size) => size ?? -1),
+    };
+  });
 }
