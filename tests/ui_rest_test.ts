@@ -53,7 +53,7 @@ mlflowTest(
     const cpu = lines.find(({ metric }) => metric === "system/cpu_utilization_percentage");
     assertEquals(cpu?.y, [20, 21, 22]);
 
-    const table = await pages.runTable(experimentId, runId, "mistakes.json", "radius 1");
+    const table = await pages.runTable(experimentId, runId, "mistakes.json", { text: "radius 1", images: 2 });
     await keepScreenshot(pages, "rest_table");
     assertEquals(table.images, [{ width: 256, height: 256 }, { width: 256, height: 256 }]);
 

@@ -147,19 +147,19 @@ export class MlflowPages implements AsyncDisposable {
     return await this.page.text();
   }
 
-  /** A run's artifacts, opened at a table. Returns the text when it holds `text`, and the images in it. */
+  /** A run's artifacts, opened at a table: its text and images, when the text is there and as many images are loaded. */
   async runTable(
     experimentId: string,
     runId: string,
     path: string,
-    text: string,
+    wanted: { readonly text: string; readonly images: number },
   ): Promise<{ readonly text: string; readonly images: readonly ShownImage[] }> {
     await this.#goto(`/${experimentId}/runs/${runId}/artifacts`);
     await this.#openFile(path);
     await this.page.waitForText("View as table");
-    await this.page.waitForText(text);
+    await this.page.waitForText(wanted.text);
     const images = `[...document.images].filter((image) => /^blob:|table_images/.test(decodeURIComponent(image.src)))`;
-    await this.page.waitFor(`${images}.length > 0 && ${images}.every((image) => image.naturalWidth > 0)`);
+    await this.page.waitFor(`${images}.filter((image) => image.naturalWidth > 0).length >= ${wanted.images}`);
     return {
       text: await this.page.text(),
       images: await this.page.evaluate(
