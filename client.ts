@@ -497,8 +497,8 @@ export class MlflowClient extends RegistryClient {
   }
 
   /**
-   * Writes a table to a `.json` file among the run's artifacts, behind the rows that are there. Its images are files beside
-   * it. MLflow's UI shows it, and `mlflow.load_table` reads it.
+   * Writes a table to a `.json` or `.parquet` file among the run's artifacts, behind the rows that are there. Its images
+   * are files beside it. `mlflow.load_table` reads it, and MLflow's UI shows one of JSON.
    */
   async logTable(runId: string, data: TableData, artifactFile: string): Promise<void> {
     await writeTable(this, runId, takeTable(data), artifactFile);

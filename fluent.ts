@@ -378,7 +378,7 @@ export async function logImage(image: ImageSource, target: string | LogImageOpti
   await (activeRun() ?? await startedRun()).logImage(image, target);
 }
 
-/** Writes a table to a `.json` file among the active run's artifacts, behind the rows that are there. */
+/** Writes a table to a `.json` or `.parquet` file among the active run's artifacts, behind the rows that are there. */
 export async function logTable(data: TableData, artifactFile: string): Promise<void> {
   await (activeRun() ?? await startedRun()).logTable(data, artifactFile);
 }

@@ -226,8 +226,8 @@ export class Run implements AsyncDisposable {
   }
 
   /**
-   * Writes a table to a `.json` file among the run's artifacts, behind the rows that are there: one record a row, or one
-   * list a column. MLflow's UI shows it, and `mlflow.load_table` reads it.
+   * Writes a table to a `.json` or `.parquet` file among the run's artifacts, behind the rows that are there: one record
+   * a row, or one list a column. `mlflow.load_table` reads it, and MLflow's UI shows one of JSON.
    *
    * ```ts ignore
    * await run.logTable([{ image, label: "rose", predicted: "tulip" }], "mistakes.json");

@@ -113,7 +113,7 @@ export async function writeTable(
     const cells = await writeImages(client, runId, table, artifactFile);
     const before = await exists(client, runId, artifactFile) ? await readTable(client, runId, artifactFile) : undefined;
     const all = before === undefined ? cells : concat(before, cells);
-    await client.logText(runId, toSplit(all), artifactFile);
+    await client.logBytes(runId, await toBytes(all, artifactFile), artifactFile);
     const { data } = await client.getRun(runId);
     const logged = parseJson(data.tags[TABLES_TAG] ?? "[]") as readonly { path?: string; type?: string }[];
     if (logged.some(({ path, type }) => path === artifactFile && type === "table")) return;
@@ -156,11 +156,9 @@ function checkName(artifactFile: string): void {
   const forbidden = /["',:[\]{}]/.exec(artifactFile)?.[0];
   const reason = forbidden !== undefined
     ? `The artifact_file contains forbidden character: ${forbidden}`
-    : artifactFile.endsWith(".parquet")
-    ? "Parquet files are neither written nor read here: a table's file ends in .json"
-    : !artifactFile.endsWith(".json")
+    : !/\.(json|parquet)$/.test(artifactFile)
     ? `Invalid artifact file path '${artifactFile}'. Please ensure the file you are trying to log as a table has a file ` +
-      "name with '.json' extension."
+      "name with either '.json' or '.parquet' extension."
     : undefined;
   if (reason !== undefined) throw new MlflowError("INVALID_PARAMETER_VALUE", reason);
 }
@@ -172,12 +170,20 @@ async function exists(client: MlflowClient, runId: string, artifactFile: string)
 }
 
 async function readTable(client: MlflowClient, runId: string, artifactFile: string): Promise<Cells> {
-  const text = new TextDecoder().decode(await client.readArtifact(runId, artifactFile));
+  const bytes = await client.readArtifact(runId, artifactFile);
   const wrong = (cause?: unknown) =>
     new MlflowError("DATA_LOSS", `${artifactFile} is no table of pandas's orientation "split"`, { cause });
+  if (artifactFile.endsWith(".parquet")) {
+    const { readParquet } = await import("./parquet.ts");
+    try {
+      return await readParquet(bytes);
+    } catch (cause) {
+      throw new MlflowError("DATA_LOSS", `${artifactFile} is no Parquet file that can be read`, { cause });
+    }
+  }
   let table: Partial<Cells> | null;
   try {
-    table = parseJson(text) as Partial<Cells> | null;
+    table = parseJson(new TextDecoder().decode(bytes)) as Partial<Cells> | null;
   } catch (error) {
     throw wrong(error);
   }
@@ -187,7 +193,7 @@ async function readTable(client: MlflowClient, runId: string, artifactFile: stri
 
 /** The images of a table as files of the run, and in their place MLflow's record of them. */
 async function writeImages(client: MlflowClient, runId: string, table: Cells, artifactFile: string): Promise<Cells> {
-  const folder = `table_images/${artifactFile.replace(/\.json$/, "")}`;
+  const folder = `table_images/${artifactFile.replace(/\.(json|parquet)$/, "")}`;
   const rows: unknown[][] = [];
   for (const row of table.data) {
     const cells: unknown[] = [];
@@ -230,6 +236,12 @@ function columnOf({ info, data }: RunRecord, name: string): unknown {
     throw new MlflowError("INVALID_PARAMETER_VALUE", `a run has no column "${name}"`);
   }
   return info[attribute as keyof RunRecord["info"]] ?? null;
+}
+
+async function toBytes(cells: Cells, artifactFile: string): Promise<Uint8Array> {
+  if (!artifactFile.endsWith(".parquet")) return new TextEncoder().encode(toSplit(cells));
+  const { writeParquet } = await import("./parquet.ts");
+  return writeParquet(cells);
 }
 
 /** What pandas writes with `orient="split"` and reads again: numbers that JSON has no word for are null. */

@@ -87,9 +87,17 @@ const RULES: readonly Rule[] = [
     name: "mod.ts loads no heavy module of Node until it is used",
     subject: oneOf("mod.ts"),
     forbidden: (target) =>
-      ["node:crypto", "node:fs", "node:https", "node:process", "node:stream", "node:zlib", "npm:js-yaml"].includes(
-        target,
-      ),
+      [
+        "node:crypto",
+        "node:fs",
+        "node:https",
+        "node:process",
+        "node:stream",
+        "node:zlib",
+        "npm:hyparquet",
+        "npm:hyparquet-writer",
+        "npm:js-yaml",
+      ].includes(target),
     kinds: ["static"],
     reach: "transitive",
   },

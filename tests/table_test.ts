@@ -87,9 +87,12 @@ Deno.test("MlflowClient.loadTable() puts the tables of runs together, the latest
 Deno.test("Run.logTable() and MlflowClient.loadTable() say what is wrong", () =>
   withRuns(async (experimentId, run) => {
     await run.logText("[1]", "wrong.json");
+    await run.logText("[1]", "wrong.parquet");
     const cases: readonly (readonly [() => Promise<unknown>, string])[] = [
       [() => run.logTable([], "t.txt"), "Invalid artifact file path 't.txt'."],
-      [() => run.logTable([], "t.parquet"), "Parquet files are neither written nor read here"],
+      [() => run.logTable({ a: [1, "b"] }, "t.parquet"), 'column "a" holds values of several kinds'],
+      [() => run.logTable([], "t.parquet"), "a Parquet file has at least one column"],
+      [() => run.logTable([], "wrong.parquet"), "wrong.parquet is no Parquet file that can be read"],
       [() => run.logTable([], "a'b.json"), "The artifact_file contains forbidden character: '"],
       [() => run.logTable({ a: [1], b: [1, 2] }, "t.json"), "All arrays must be of the same length"],
       [() => run.logTable([], "wrong.json"), 'wrong.json is no table of pandas\'s orientation "split"'],
@@ -104,12 +107,45 @@ Deno.test("Run.logTable() and MlflowClient.loadTable() say what is wrong", () =>
     );
   }));
 
+Deno.test("Run.logTable() keeps what a Parquet file can keep, and adds rows to it", () =>
+  withRuns(async (experimentId, run) => {
+    const row = {
+      whole: 1,
+      big: 2n ** 60n,
+      real: 0.5,
+      nan: NaN,
+      far: -Infinity,
+      text: "é 🌷",
+      ok: true,
+      when: new Date(1_700_000_000_123),
+      list: [1, null, 3],
+      lists: [["a"], []],
+      record: { a: 1, b: { c: "x" } },
+      records: [{ a: 1 }, { a: null }],
+      floats: Float32Array.of(0.5, 2),
+      nothing: null,
+    };
+    await run.logTable([row, { whole: null }], "dir/t.parquet");
+    await run.logTable({ image: [white], more: "m" }, "dir/t.parquet");
+    const { columns, rows } = await run.client.loadTable(experimentId, "dir/t.parquet");
+    const { image, ...rest } = rows[2];
+    assertEquals(columns, [...Object.keys(row), "image", "more"]);
+    assertEquals(rows[0], { ...row, floats: [0.5, 2], image: null, more: null });
+    assertEquals(Object.values(rows[1]).filter((value) => value !== null), []);
+    assertEquals(Object.entries(rest).filter(([, value]) => value !== null), [["more", "m"]]);
+    const { filepath } = image as { readonly filepath: string };
+    assertMatch(filepath, /^table_images\/dir\/t\/[\da-f-]{36}\.png$/);
+    assertEquals(await run.loadImage(filepath, { colorMode: "grayscale" }), white);
+  }));
+
 mlflowTest("MLflow loads our tables and adds to them, and we load those of MLflow", async (mlflow) => {
   const client = new MlflowClient(`sqlite:///${join(mlflow.dir, "mlflow.db")}`);
   const experimentId = await client.createExperiment("tables", { artifactLocation: join(mlflow.dir, "kept") });
   const { info: { runId } } = await client.createRun({ experimentId });
   await client.logTable(runId, [{ image: white, n: 1, x: 0.5, ok: true, text: "é" }], "dir/t.json");
-  const read = await mlflow.python<{ ours: unknown; both: unknown; size: number[] }>(
+  const cells = { s: "é", l: [1.5, null], r: { k: 1 }, at: new Date(0), image: white };
+  await client.logTable(runId, [{ n: 1, ...cells }, { n: 2, ...cells, s: "b" }], "t.parquet");
+  const { parquet, ...read } = await mlflow.python<{ ours: unknown; both: unknown; size: number[]; parquet: unknown }>(
     `
     import mlflow, numpy as np, pandas as pd
     mlflow.set_experiment("tables")
@@ -120,7 +156,14 @@ mlflowTest("MLflow loads our tables and adds to them, and we load those of MLflo
         mlflow.log_table(pd.DataFrame({"n": [2], "image": [picture], "at": pd.to_datetime(["2026-01-02"])}), "dir/t.json")
         mlflow.log_table({"a": [1, 2], "b": [None, float("nan")]}, "theirs.json")
     both = mlflow.load_table("dir/t.json")
+    parquet = mlflow.load_table("t.parquet")
+    with mlflow.start_run(run_id=args):
+        frame = pd.DataFrame({"n": [2, 3], "s": ["b", None], "d": [{"k": 1}, {"k": 2}], "at": pd.to_datetime(["2026-01-02"] * 2)})
+        mlflow.log_table(frame, "theirs.parquet")
+        mlflow.log_table({"n": [4]}, "t.parquet")
     result = {
+        "parquet": [parquet["n"].tolist(), parquet["s"].tolist(), list(parquet["l"][0]), parquet["r"][0],
+            parquet["at"][0].isoformat(), sorted(parquet["image"][0])],
         "ours": ours.drop(columns=["image"]).to_dict("records"),
         "both": both["n"].tolist(),
         "size": image.size,
@@ -128,6 +171,13 @@ mlflowTest("MLflow loads our tables and adds to them, and we load those of MLflo
     `,
     runId,
   );
+  const imageKeys = ["compressed_filepath", "filepath", "type"];
+  assertEquals(parquet, [[1, 2], ["é", "b"], [1.5, NaN], { k: 1 }, "1970-01-01T00:00:00+00:00", imageKeys]);
+  assertEquals((await client.loadTable(experimentId, "t.parquet")).rows.map(({ n }) => n), [1, 2, 4]);
+  assertEquals((await client.loadTable(experimentId, "theirs.parquet")).rows, [
+    { n: 2, s: "b", d: { k: 1 }, at: new Date("2026-01-02") },
+    { n: 3, s: null, d: { k: 2 }, at: new Date("2026-01-02") },
+  ]);
   assertEquals(read, { ours: [{ n: 1, x: 0.5, ok: true, text: "é", run_id: runId }], both: [1, 2], size: [2, 1] });
   const { columns, rows } = await client.loadTable(experimentId, "dir/t.json");
   assertEquals(columns, ["image", "n", "x", "ok", "text", "at"]);
