@@ -220,15 +220,7 @@ export function castColumns(
   columns: Readonly<Record<string, readonly unknown[]>>,
 ): Record<string, unknown[]> {
   const names = Object.keys(columns);
-  const named = specs.some(({ name }) => name !== undefined);
-  if (named) checkNames(specs, names);
-  else if (names.length < specs.length) {
-    throw invalid(
-      `Model inference is missing inputs. The model signature declares ${specs.length} inputs  but the provided value ` +
-        `only has ${names.length} inputs. Note: the inputs were not named in the signature so we can only verify their ` +
-        "count.",
-    );
-  }
+  checkColumns(specs, names);
   const cast: Record<string, unknown[]> = {};
   for (const [i, spec] of specs.entries()) {
     const name = spec.name ?? names[i];
@@ -336,6 +328,17 @@ function castColumnValue(value: unknown, type: ColumnType, field: string): unkno
       return date;
     }
   }
+}
+
+/** Checks that the columns of a table are those that a signature wants. */
+export function checkColumns(specs: readonly ColSpec[], names: readonly string[]): void {
+  if (specs.some(({ name }) => name !== undefined)) return checkNames(specs, names);
+  if (names.length >= specs.length) return;
+  throw invalid(
+    `Model inference is missing inputs. The model signature declares ${specs.length} inputs  but the provided value ` +
+      `only has ${names.length} inputs. Note: the inputs were not named in the signature so we can only verify their ` +
+      "count.",
+  );
 }
 
 /** Checks that what a signature names is there; MLflow says it in these words. */

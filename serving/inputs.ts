@@ -1,6 +1,7 @@
 import { MlflowError } from "../errors.ts";
 import {
   castColumns,
+  checkColumns,
   checkNames,
   checkShape,
   type ColSpec,
@@ -166,10 +167,14 @@ function fromNamed(
   return specs.map((spec) => checked(spec, converted.get(spec.name!)!));
 }
 
-/** What a value of JSON that does not fit the type is, MLflow finds out before it looks at the signature. */
 function convert(spec: TensorSpec, value: unknown, field: string): TensorValues {
+  return converting(() => convertTensor(spec, value, field));
+}
+
+/** A value that is not of the type wanted is, to MLflow, a bad request before it looks at the signature. */
+function converting<T>(convert: () => T): T {
   try {
-    return convertTensor(spec, value, field);
+    return convert();
   } catch (error) {
     if (!(error instanceof MlflowError)) throw error;
     throw new MlflowError("BAD_REQUEST", `Invalid input. ${error.reason}`, { cause: error });
@@ -200,8 +205,9 @@ function asTable(value: unknown, specs: readonly ColSpec[], field: string): Tabl
 }
 
 function fromColumns(table: Table, specs: readonly ColSpec[]): Inputs {
+  checkColumns(specs, table.columns);
   const columns = Object.fromEntries(table.columns.map((column) => [column, columnOf(table, column)]));
-  const cast = castColumns(specs, columns);
+  const cast = converting(() => castColumns(specs, columns));
   const names = Object.keys(cast);
   const count = table.rows.length;
   if (count === 0) throw invalid("Input DataFrame is empty.");
@@ -209,7 +215,7 @@ function fromColumns(table: Table, specs: readonly ColSpec[]): Inputs {
   for (const [i, name] of names.entries()) {
     for (const [row, value] of cast[name].entries()) {
       if (typeof value !== "number" && typeof value !== "boolean" && value !== null) {
-        throw invalid(`${name}[${row}] must be a number: the model takes nothing else`);
+        throw bad(`Invalid input. ${name}[${row}] must be a number: the model takes nothing else`);
       }
       values[row * names.length + i] = value === null ? NaN : Number(value);
     }

@@ -214,6 +214,7 @@ async function answer(
 Deno.test("createModelHandler() takes the tables of a signature of columns", async (t) => {
   const json = (body: unknown) => [JSON.stringify(body), "application/json"] as const;
   const sums = (...values: number[]) => [200, values.map((value) => ({ "0": value }))];
+  const bad = (message: string) => [400, "BAD_REQUEST", `Invalid input. ${message}`];
   const invalid = (message: string) => [400, "INVALID_PARAMETER_VALUE", message];
   const cases: readonly (readonly [readonly [string, string], unknown[]])[] = [
     [json({ dataframe_split: { columns: ["b", "a"], data: [[1, 0.5], [2, 3]] } }), sums(1.5, 5)],
@@ -223,9 +224,9 @@ Deno.test("createModelHandler() takes the tables of a signature of columns", asy
     [["b,a\n1,0.5\n", "text/csv"], sums(1.5)],
     [json({ inputs: { a: [1], b: [1] }, params: { top: 3, weights: [0.5, 1], other: {} } }), sums(2)],
     [json({ dataframe_records: [{ a: 1 }] }), invalid("Model is missing inputs ['b'].")],
-    [json({ dataframe_records: [{ a: 1, b: 1.5 }] }), invalid("b[0] must be a whole number: found 1.5")],
-    [json({ dataframe_records: [{ a: 1, b: 1 }, { a: "x", b: 1 }] }), invalid('a[1] must be a number: found "x"')],
-    [json({ dataframe_records: [{ a: null, b: 1 }] }), invalid("a[0] is missing")],
+    [json({ dataframe_records: [{ a: 1, b: 1.5 }] }), bad("b[0] must be a whole number: found 1.5")],
+    [json({ dataframe_records: [{ a: 1, b: 1 }, { a: "x", b: 1 }] }), bad('a[1] must be a number: found "x"')],
+    [json({ dataframe_records: [{ a: null, b: 1 }] }), bad("a[0] is missing")],
     [json({ inputs: { a: [1], b: [1] }, params: { top: 1.5 } }), invalid("params.top must be of type long: found 1.5")],
     [json({ inputs: { a: [1], b: [1] }, params: { weights: 1 } }), invalid("params.weights must be a list")],
     [json({ inputs: { a: [1], b: [1] }, params: [] }), invalid("Parameters must be a dictionary.")],
