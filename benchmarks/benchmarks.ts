@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import * as mlflow from "../mod.ts";
 import { cleanEnv } from "../tests/support/clean_env.ts";
 import { type Peer, peerEnv } from "./peer.ts";
+import { SERVING_BENCHMARKS } from "./serving_benchmarks.ts";
 import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
 
 /** Rounds without end, each a list of samples in the benchmark's unit; `return()` undoes what was set up for them. */
@@ -68,6 +69,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     peer: (peer) => coldStartNew(pythonProgram(peer), peer.folder),
   },
   ...STORE_BENCHMARKS,
+  ...SERVING_BENCHMARKS,
 ];
 
 async function* logMetric(folder: string): Rounds {
