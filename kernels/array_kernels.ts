@@ -1,6 +1,8 @@
+import { type PendingReluGradient, reluOfNormalization } from "./batch_norm.ts";
 import {
   activated,
   assertFloats,
+  isPoolGradientOf,
   type KernelTools,
   pendingConvolution,
   poolGradientOfRelu,
@@ -46,16 +48,22 @@ export function arrayKernels(
       const pending = pendingConvolution(tools, x);
       const out = ops.output(x.shape);
       if (pending !== undefined) pending.compute(ops.place(out), { relu: true });
-      else ops.relu(x, sizeOf(x.shape), ops.place(out));
+      else if (!reluOfNormalization(tools, x, () => ops.place(out))) ops.relu(x, sizeOf(x.shape), ops.place(out));
       return out;
     },
     ReluGradient: ({ inputs: { dy, y } }) => {
       assertFloats("ReluGradient", dy, y);
-      const out = ops.output(dy.shape);
-      if (!poolGradientOfRelu(tools, dy, y, () => ops.place(out))) {
-        ops.reluGradient(dy, y, sizeOf(y.shape), ops.place(out));
+      if (isPoolGradientOf(tools, dy, y)) {
+        const out = ops.output(dy.shape);
+        poolGradientOfRelu(tools, dy, ops.place(out));
+        return out;
       }
-      return out;
+      const pending: PendingReluGradient = {
+        kind: "relu gradient",
+        sources: [dy, y],
+        compute: (out) => ops.reluGradient(dy, y, sizeOf(y.shape), out),
+      };
+      return tools.deferred.defer(dy.shape, pending);
     },
     BatchMatMul: ({ inputs: { a, b }, attrs }) => multiply(tools, "BatchMatMul", a, b, attrs),
     _FusedMatMul: ({ inputs: { a, b, bias, preluActivationWeights }, attrs }) => {

@@ -163,14 +163,15 @@ export function withBias(tools: KernelTools, x: TensorInfo, b: TensorInfo): Tens
   return tools.deferred.defer(x.shape, biased);
 }
 
-/** The gradient of the relu whose result is `y`, in one go with a pending gradient of a pool of `y`. */
-export function poolGradientOfRelu(tools: KernelTools, dy: TensorInfo, y: TensorInfo, out: () => number): boolean {
-  const deferral = tools.deferred.of(dy);
-  if (deferral?.kind !== "max pool gradient") return false;
-  const pending = deferral as PendingPoolGradient;
-  if (pending.input.dataId !== y.dataId) return false;
-  pending.compute(out(), true);
-  return true;
+/** Whether `dy` is a pending gradient of a max pool of `y`. */
+export function isPoolGradientOf({ deferred }: KernelTools, dy: TensorInfo, y: TensorInfo): boolean {
+  const deferral = deferred.of(dy);
+  return deferral?.kind === "max pool gradient" && (deferral as PendingPoolGradient).input.dataId === y.dataId;
+}
+
+/** A pending gradient of a max pool, in one go with that of the relu whose result was pooled. */
+export function poolGradientOfRelu({ deferred }: KernelTools, dy: TensorInfo, out: number): void {
+  (deferred.of(dy) as PendingPoolGradient).compute(out, true);
 }
 
 /** Whether a tensor is one entry for each of the last dimension's `columns`. */

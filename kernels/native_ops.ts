@@ -248,6 +248,72 @@ export class NativeOps {
     if (tasks > 1) this.#addPartials(partial, tasks, columns, out, columns);
   }
 
+  /** A tensor's data, until the next tensor is made. */
+  floats(tensor: TensorInfo): Float32Array {
+    this.place(tensor);
+    return this.#backend.typedArrayFromHeap(tensor) as Float32Array;
+  }
+
+  /** The mean and the variance of each column of `x[rows, columns]`. */
+  moments(x: TensorInfo, rows: number, columns: number, mean: number, variance: number): void {
+    this.columnSums(x, rows, columns, mean);
+    this.#divide(mean, columns, rows);
+    const tasks = this.#tasks(rows * columns);
+    const input = this.place(x);
+    const partial = this.#room(tasks * columns);
+    this.#pool.run("square_sums", tasks, [input, mean, rows, columns, partial, tasks]);
+    this.#addPartials(partial, tasks, columns, variance, columns);
+    this.#divide(variance, columns, rows);
+  }
+
+  /** `out = (x - mean) * slope + offset`, of which each column of `x[rows, columns]` has its own. */
+  normalize(
+    x: TensorInfo,
+    by: { mean: TensorInfo; slope: TensorInfo; offset: TensorInfo },
+    [rows, columns]: [number, number],
+    relu: boolean,
+    out: number,
+  ): void {
+    const tasks = this.#rowTasks(rows, columns);
+    const places = [x, by.mean, by.slope, by.offset].map((tensor) => this.place(tensor));
+    this.#pool.run("normalize", tasks, [...places, out, rows, columns, Number(relu), tasks]);
+  }
+
+  /**
+   * The sums of each column of `dy`, and of `dy * (x - mean)`, to `out[2, columns]`.
+   *
+   * @param of `y`: the result of a relu through which `dy` comes first
+   */
+  normalizeSums(
+    of: { dy: TensorInfo; y: TensorInfo | undefined; x: TensorInfo; mean: TensorInfo },
+    [rows, columns]: [number, number],
+    out: number,
+  ): void {
+    const tasks = this.#tasks(rows * columns);
+    const places = [of.dy, of.y, of.x, of.mean].map((tensor) => tensor === undefined ? 0 : this.place(tensor));
+    const partial = this.#room(tasks * 2 * columns);
+    this.#pool.run("normalize_sums", tasks, [...places, rows, columns, partial, tasks]);
+    this.#addPartials(partial, tasks, 2 * columns, out, 2 * columns);
+  }
+
+  /** `out = slope * (dy - shift - (x - mean) * tilt)`; `y` as for {@linkcode NativeOps.normalizeSums}. */
+  normalizeGradient(
+    of: Record<"dy" | "x" | "mean" | "slope" | "shift" | "tilt", TensorInfo> & { y: TensorInfo | undefined },
+    [rows, columns]: [number, number],
+    out: number,
+  ): void {
+    const tasks = this.#rowTasks(rows, columns);
+    const places = [of.dy, of.y, of.x, of.mean, of.slope, of.shift, of.tilt].map((tensor) =>
+      tensor === undefined ? 0 : this.place(tensor)
+    );
+    this.#pool.run("normalize_gradient", tasks, [...places, out, rows, columns, tasks]);
+  }
+
+  #divide(place: number, count: number, divisor: number): void {
+    const values = new Float32Array(this.#pool.memory.buffer, place, count);
+    for (let i = 0; i < count; i++) values[i] /= divisor;
+  }
+
   /** Copies the rows of `size` floats that `indices`, which must lie in range, names. */
   gatherRows(x: TensorInfo, indices: TensorInfo, count: number, size: number, out: number): void {
     const tasks = this.#tasks(count * size);

@@ -1,3 +1,4 @@
+import { type BatchNormLibrary, replaceBatchNormalization } from "./batch_norm.ts";
 import { DeferredData } from "./deferred_data.ts";
 import { type GradientRegistry, registerGradients } from "./gradients.ts";
 import { PLAIN_SIMD, RELAXED_SIMD } from "./native_code.ts";
@@ -9,7 +10,7 @@ import { type KernelRegistry, registerTrainingKernels } from "./training_kernels
 import type { WasmBackend } from "./wasm_backend.ts";
 
 /** What starting the backend needs of TensorFlow.js. */
-export type Library = KernelRegistry & GradientRegistry & OptimizerLibrary & {
+export type Library = KernelRegistry & GradientRegistry & OptimizerLibrary & BatchNormLibrary & {
   registerBackend(name: string, factory: () => object, priority?: number): boolean;
   removeBackend(name: string): void;
   setBackend(name: string): Promise<boolean>;
@@ -42,6 +43,7 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
   registerTrainingKernels(tf, backend, ops, new DeferredData(backend));
   registerGradients(tf);
   replaceOptimizers(tf);
+  replaceBatchNormalization(tf);
   tf.removeBackend("wasm");
   tf.registerBackend("wasm", () => backend, 2);
   await tf.setBackend("wasm");

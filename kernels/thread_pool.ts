@@ -91,6 +91,11 @@ export class ThreadPool {
     return pool;
   }
 
+  /** The memory that kernels work on. */
+  get memory(): WebAssembly.Memory {
+    return this.#memory;
+  }
+
   /** How many threads compute, the calling one among them. */
   get threads(): number {
     return this.#scratch.length;

@@ -1,4 +1,5 @@
 import { arrayKernels } from "./array_kernels.ts";
+import { batchNormKernels } from "./batch_norm.ts";
 import { clipByValue } from "./clip_by_value.ts";
 import { onWasmHeap } from "./cpu_kernel.ts";
 import type { DeferredData } from "./deferred_data.ts";
@@ -66,6 +67,7 @@ export function registerTrainingKernels(
     ...convolutionKernels(tools),
     ...poolKernels(tools),
     ...arrayKernels(tools, stock),
+    ...batchNormKernels(tools),
     ...optimizerKernels(ops),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>
       unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),

@@ -5,4 +5,5 @@
 #include "depthwise.c"
 #include "pool.c"
 #include "elementwise.c"
+#include "batch_norm.c"
 #include "optimizers.c"
