@@ -35,6 +35,8 @@ export function joined(parts: readonly Sql[], separator: string): Sql {
 /** A search for runs, read: what holds, and in which order. */
 export interface RunSearch {
   readonly filter: readonly Comparison[];
+  /** What else holds of a run, which has the name `r`. */
+  readonly conditions: readonly Sql[];
   readonly orders: readonly Order[];
   readonly viewType: ViewType | undefined;
 }
@@ -42,30 +44,37 @@ export interface RunSearch {
 /** Reads a search for runs. */
 export function readRunSearch({ filter = "", orderBy = [], viewType }: StoreSearch): RunSearch {
   const orders = parseRunOrders(orderBy);
-  const named = orders.some(({ entity, key }) => entity === "attribute" && RUN_COLUMNS[key] === "r.start_time");
+  const named = orders.some(isByStart);
   const rest: readonly Order[] = [
     ...(named ? [] : [{ entity: "attribute", key: "start_time", ascending: false } as const]),
     { entity: "attribute", key: "run_id", ascending: true },
   ];
-  return { filter: parseRunFilter(filter), orders: [...orders, ...rest], viewType };
+  return { filter: parseRunFilter(filter), conditions: [], orders: [...orders, ...rest], viewType };
 }
 
 /**
  * The query that gives the ids of the runs, as `run_uuid`, that a search finds, in its order.
  *
- * @param first a query for the ids of runs to begin with, which hold all that the search can find
+ * @param options `first`: a query for the ids of runs to begin with, which hold all that the search can find; `index`:
+ * the index through which to go
  */
-export function runQuery(experimentIds: readonly bigint[], search: RunSearch, first?: Sql): Sql {
+export function runQuery(
+  experimentIds: readonly bigint[],
+  search: RunSearch,
+  options: { readonly first?: Sql; readonly index?: string } = {},
+): Sql {
   const { filter, orders, viewType } = search;
+  const { first, index } = options;
   const conditions = [
     // The plus keeps SQLite from walking through all runs of the experiment instead.
     inExperiments(first === undefined ? "r.experiment_id" : "+r.experiment_id", experimentIds),
     stage("r.lifecycle_stage", viewType),
     ...(first === undefined ? [] : [join("r.run_uuid IN (", first, ")")]),
     ...filter.map(runCondition),
+    ...search.conditions,
   ];
   return join(
-    "SELECT r.run_uuid FROM runs r",
+    `SELECT r.run_uuid FROM runs r${index === undefined ? "" : ` INDEXED BY ${index}`}`,
     joined(runOrderJoins(orders), ""),
     " WHERE ",
     joined(conditions, " AND "),
@@ -150,6 +159,8 @@ export function stage(column: string, viewType: ViewType = "ACTIVE_ONLY"): Sql {
   }
 }
 
+const RUN_NAME_TAG = "mlflow.runName";
+
 const RUN_COLUMNS: Readonly<Record<string, string>> = {
   run_id: "r.run_uuid",
   status: "r.status",
@@ -163,7 +174,91 @@ const RUN_COLUMNS: Readonly<Record<string, string>> = {
 };
 
 /** The tables of what a run may be filtered and ordered by. */
-const RUN_TABLES = { metric: "latest_metrics", parameter: "params", tag: "tags" } as const;
+export const RUN_TABLES = { metric: "latest_metrics", parameter: "params", tag: "tags" } as const;
+
+/** A term of an order by a metric, a param or a tag. */
+export type KeyOrder = Order & { readonly entity: keyof typeof RUN_TABLES };
+
+/** Whether a term is by a metric, a param or a tag. */
+export function isOfKey(order: Order): order is KeyOrder {
+  return Object.hasOwn(RUN_TABLES, order.entity);
+}
+
+/** Whether a term is by the time of the start. */
+function isByStart({ entity, key }: Order): boolean {
+  return entity === "attribute" && RUN_COLUMNS[key] === "r.start_time";
+}
+
+/** Whether a term is by a time of the run, for which there is an index. */
+export function isByTime(order: Order): boolean {
+  return isByStart(order) || (order.entity === "attribute" && order.key === "end_time");
+}
+
+/** Whether a comparison bounds the values that an order goes through. */
+export function isBound({ entity, key, comparator }: Comparison, order: Order): boolean {
+  return entity === order.entity && key === order.key && comparator !== "IS NULL" && comparator !== "IS NOT NULL";
+}
+
+/** Whether a comparison looks at the table of runs alone, and has to look at all of them. */
+export function isOfRun({ entity, key, comparator }: Comparison): boolean {
+  if (entity !== "attribute" || isRunName(key)) return false;
+  return key !== "run_id" || (comparator !== "=" && comparator !== "IN");
+}
+
+/** The comparisons of a filter that one row of a run, or the run's own, has to meet. */
+export function comparisonsByKey(filter: readonly Comparison[]): Iterable<readonly Comparison[]> {
+  return Map.groupBy(filter, (comparison) => {
+    const { entity, key, comparator } = comparison;
+    // A run may have many datasets.
+    return entity === "dataset" || comparator === "IS NULL" ? comparison : `${entity} ${key}`;
+  }).values();
+}
+
+/** A query for ids of runs, as `run_uuid`, in whichever experiment: all that meet these of `comparisonsByKey`. */
+export function runsThatMeet(comparisons: readonly Comparison[]): Sql {
+  const [{ entity, key, comparator }] = comparisons;
+  if (comparator === "IS NULL") {
+    // Both come in the order of their ids, and SQLite merges them.
+    return join("SELECT run_uuid FROM runs EXCEPT ", rowsThatMeet(RUN_TABLES[entity as KeyOrder["entity"]], key, []));
+  }
+  switch (entity) {
+    case "metric":
+    case "parameter":
+    case "tag":
+      return rowsThatMeet(RUN_TABLES[entity], key, comparisons);
+    case "attribute":
+      if (isRunName(key)) return rowsThatMeet("tags", RUN_NAME_TAG, comparisons);
+      return join("SELECT r.run_uuid FROM runs r WHERE ", joined(comparisons.map(runCondition), " AND "));
+    case "dataset": {
+      const [from, column] = key === "context"
+        ? [
+          "(SELECT * FROM input_tags WHERE name = 'mlflow.data.context') t CROSS JOIN inputs i USING (input_uuid)",
+          "t.value",
+        ]
+        : ["datasets d CROSS JOIN inputs i ON i.source_id = d.dataset_uuid", `d.${key}`];
+      return join(
+        `SELECT i.destination_id AS run_uuid FROM ${from} WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN' AND `,
+        compare(column, comparisons[0]),
+      );
+    }
+  }
+}
+
+function rowsThatMeet(table: string, key: string, comparisons: readonly Comparison[]): Sql {
+  const tests = comparisons.filter(({ comparator }) => comparator !== "IS NOT NULL");
+  return joined(
+    [
+      { sql: `SELECT m.run_uuid FROM ${table} m WHERE m.key = ?`, values: [key] },
+      ...tests.map((comparison) => metricOrText("m", comparison)),
+    ],
+    " AND ",
+  );
+}
+
+/** Every attribute without a column is a spelling of the run's name. MLflow looks for that among the tags. */
+function isRunName(key: string): boolean {
+  return key === "run_name" || RUN_COLUMNS[key] === undefined;
+}
 
 /** The condition that a run of the name `r` meets the comparison. */
 export function runCondition(comparison: Comparison): Sql {
@@ -173,12 +268,9 @@ export function runCondition(comparison: Comparison): Sql {
     case "parameter":
     case "tag":
       return ofRun(RUN_TABLES[entity], key, comparison.comparator, metricOrText("m", comparison));
-    case "attribute": {
-      // Every attribute without a column here is a spelling of the run's name. MLflow looks for that among the tags.
-      const column = key === "run_name" ? undefined : RUN_COLUMNS[key];
-      if (column !== undefined) return compare(column, comparison);
-      return ofRun("tags", "mlflow.runName", comparison.comparator, compare("m.value", comparison));
-    }
+    case "attribute":
+      if (!isRunName(key)) return compare(RUN_COLUMNS[key], comparison);
+      return ofRun("tags", RUN_NAME_TAG, comparison.comparator, compare("m.value", comparison));
     case "dataset":
       return join(
         "EXISTS (SELECT 1 FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t " +

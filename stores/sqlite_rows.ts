@@ -76,7 +76,17 @@ export function toRecord(rows: readonly Row[]): Record<string, string> {
   return Object.fromEntries(rows.map((row) => [row.key, String(row.value ?? "")]));
 }
 
-/** A new id: 32 hexadecimal digits. */
+/** How long the ids of new rows have the same first three digits, in milliseconds: 8 hours. */
+const PREFIX_TIME = 28_800_000;
+
+/**
+ * A new id: 32 hexadecimal digits, by chance but for the first three.
+ *
+ * These tell the time roughly, and come back after four years. So what a day's runs write to the many indexes that hold
+ * their ids lies side by side, and in a large file costs what it costs in a small one: with ids by chance alone, each
+ * row of 100,000 runs has a page of its own to be read and written.
+ */
 export function newId(): string {
-  return crypto.randomUUID().replaceAll("-", "");
+  const prefix = Math.floor(Date.now() / PREFIX_TIME) % 0x1000;
+  return prefix.toString(16).padStart(3, "0") + crypto.randomUUID().replaceAll("-", "").slice(3);
 }

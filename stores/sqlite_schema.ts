@@ -303,8 +303,10 @@ CREATE INDEX index_trace_tags_request_id ON trace_tags (request_id);
  */
 export const OWN_INDEXES: Readonly<Record<string, string>> = {
   mlflow_deno_runs_by_start: "runs (experiment_id, start_time, run_uuid, lifecycle_stage)",
+  mlflow_deno_runs_by_end: "runs (experiment_id, end_time, start_time, run_uuid, lifecycle_stage)",
   mlflow_deno_latest_metrics_by_value: "latest_metrics (key, is_nan, value, run_uuid)",
   mlflow_deno_params_by_value: "params (key, value, run_uuid)",
+  mlflow_deno_tags_by_value: "tags (key, value, run_uuid)",
 };
 
 /**

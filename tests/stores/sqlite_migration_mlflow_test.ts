@@ -34,10 +34,16 @@ const OWN = [
     columns: "key, is_nan, value, run_uuid",
   }],
   ["params", { name: "mlflow_deno_params_by_value", unique: 0, columns: "key, value, run_uuid" }],
+  ["runs", {
+    name: "mlflow_deno_runs_by_end",
+    unique: 0,
+    columns: "experiment_id, end_time, start_time, run_uuid, lifecycle_stage",
+  }],
   [
     "runs",
     { name: "mlflow_deno_runs_by_start", unique: 0, columns: "experiment_id, start_time, run_uuid, lifecycle_stage" },
   ],
+  ["tags", { name: "mlflow_deno_tags_by_value", unique: 0, columns: "key, value, run_uuid" }],
 ] as const;
 
 for (const version of ["3.10.0", "3.17.2"] as const) {
