@@ -1,8 +1,9 @@
 import { readBooleanEnv, readEnv } from "../env.ts";
 import { type ErrorCode, MlflowError } from "../errors.ts";
-import { type AwsCredentials, readAwsCredentials, readAwsRegion } from "./aws_credentials.ts";
+import { AwsIdentity, readAwsRegion } from "../aws/credentials.ts";
+import { percentEncode } from "../stores/percent_encoding.ts";
 import { bytesBody, sha256, type SizedBody } from "./request_body.ts";
-import { element } from "./s3_xml.ts";
+import { element } from "../aws/xml.ts";
 import { Sender } from "./sender.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
 
@@ -34,6 +35,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 export class S3Client {
   readonly #bucket: string;
   readonly #sender: Sender;
+  readonly #identity = new AwsIdentity();
   #access: Promise<Access> | undefined;
 
   constructor(bucket: string, settings: TransferSettings) {
@@ -67,7 +69,7 @@ export class S3Client {
   }
 
   async #sendTo(access: Access, { method, key, query = {}, headers = {}, body, signal }: S3Request): Promise<Response> {
-    const { Signer, credentials, region, owner } = access;
+    const { Signer, region, owner } = access;
     const url = `${this.#url(access)}${key === undefined ? "" : encodeKey(key)}${encodeQuery(query)}`;
     const digest = await sha256(body?.() ?? bytesBody(new Uint8Array()));
     return await this.#sender.send(async (moved) => {
@@ -78,7 +80,7 @@ export class S3Client {
         url,
         service: "s3",
         region,
-        ...credentials,
+        ...await this.#identity.get(),
         headers: {
           ...signedHeaders,
           ...owner === undefined ? {} : { "x-amz-expected-bucket-owner": owner },
@@ -107,14 +109,9 @@ export class S3Client {
   async #open(): Promise<Access> {
     const endpoint = readEnv("MLFLOW_S3_ENDPOINT_URL") ?? readEnv("AWS_ENDPOINT_URL_S3") ??
       readEnv("AWS_ENDPOINT_URL");
-    const [{ AwsV4Signer }, credentials, region] = await Promise.all([
-      import("aws4fetch"),
-      readAwsCredentials(),
-      readAwsRegion(),
-    ]);
+    const [{ AwsV4Signer }, region] = await Promise.all([import("aws4fetch"), readAwsRegion()]);
     return {
       Signer: AwsV4Signer,
-      credentials,
       region: region ?? "us-east-1",
       endpoint: endpoint?.replace(/\/+$/, ""),
       addressing: readEnv("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE") ?? "auto",
@@ -125,7 +122,6 @@ export class S3Client {
 
 interface Access {
   readonly Signer: typeof import("aws4fetch").AwsV4Signer;
-  readonly credentials: AwsCredentials;
   readonly region: string;
   readonly endpoint: string | undefined;
   readonly addressing: string;
@@ -163,15 +159,10 @@ function readRefusal({ status, headers }: Response, text: string, url: string): 
 
 /** A key in a URL. The signer takes a plus for a space, and a server may want signs as they came. */
 function encodeKey(key: string): string {
-  return key.split("/").map(encode).join("/");
+  return key.split("/").map(percentEncode).join("/");
 }
 
 function encodeQuery(query: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(query).map(([name, value]) => `${name}=${encode(value)}`);
+  const pairs = Object.entries(query).map(([name, value]) => `${name}=${percentEncode(value)}`);
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
-}
-
-/** A text in a URL, all but the characters that no part of a URL gives a meaning (RFC 3986, 2.3). */
-function encode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }

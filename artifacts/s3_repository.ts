@@ -11,7 +11,7 @@ import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } fro
 import { bytesBody, fileBody, type SizedBody } from "./request_body.ts";
 import { S3Client } from "./s3_client.ts";
 import { readUploadHeaders } from "./s3_upload_args.ts";
-import { element, elements, escapeXml } from "./s3_xml.ts";
+import { element, elements, escapeXml } from "../aws/xml.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
 import { inParts, upload } from "./upload.ts";
 

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { readEnv } from "../env.ts";
+import type { Sigv4Signer } from "../aws/sigv4.ts";
+import { readBooleanEnv, readEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
 
 /** What a request is authorized with, and what must never be shown. */
@@ -8,6 +9,8 @@ export interface Credentials {
   readonly authorization: string | undefined;
   /** The parts of it that no message may hold. */
   readonly secrets: readonly string[];
+  /** Signs each request, where that is what the server wants. */
+  readonly signer?: Sigv4Signer;
 }
 
 /** The name and password in a URL, if it has any. */
@@ -17,13 +20,18 @@ export function credentialsInUrl(url: URL): Credentials {
 }
 
 /**
- * The credentials for a tracking server: those in its URL, else name and password of `MLFLOW_TRACKING_USERNAME` and
- * `MLFLOW_TRACKING_PASSWORD`, each of them else of `~/.mlflow/credentials`, else `MLFLOW_TRACKING_TOKEN`.
+ * The credentials for a tracking server: AWS's, to sign with, where `MLFLOW_TRACKING_AWS_SIGV4` says so. Else those in
+ * its URL, else name and password of `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, each of them else of
+ * `~/.mlflow/credentials`, else `MLFLOW_TRACKING_TOKEN`.
  */
 export async function readCredentials(url: URL): Promise<Credentials> {
-  for (const name of ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"]) {
-    if (/^(false|0)?$/i.test(readEnv(name) ?? "")) continue;
-    throw new MlflowError("NOT_IMPLEMENTED", `${name} asks for a kind of authorization that is not supported`);
+  if (readBooleanEnv("MLFLOW_TRACKING_AWS_SIGV4", false)) {
+    const { Sigv4Signer } = await import("../aws/sigv4.ts");
+    return { authorization: undefined, secrets: [], signer: await Sigv4Signer.open("execute-api", url) };
+  }
+  const plugin = readEnv("MLFLOW_TRACKING_AUTH");
+  if (plugin !== undefined) {
+    throw new MlflowError("NOT_IMPLEMENTED", `MLFLOW_TRACKING_AUTH asks for "${plugin}", a plugin of Python's client`);
   }
   const given = credentialsInUrl(url);
   if (given.authorization !== undefined) return given;

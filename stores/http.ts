@@ -4,6 +4,7 @@ import { ConnectionReuse, ONE_PIECE } from "./connection_reuse.ts";
 import { type Credentials, credentialsInUrl, readCredentials } from "./credentials.ts";
 import { explainFetchError } from "./fetch_error.ts";
 import { type HttpOptions, type HttpSettings, normalizeHttpOptions } from "./http_settings.ts";
+import { percentEncode } from "./percent_encoding.ts";
 import { type FailedAttempt, retryDelay } from "./retry.ts";
 import { Silence } from "./silence.ts";
 import { type Fetch, openSender, readTlsOptions, type Sender } from "./tls_fetch.ts";
@@ -41,6 +42,8 @@ export interface HttpRequest {
 }
 
 const MAX_REDIRECTS = 10;
+/** The headers that are for the server itself alone: what authorizes us, by whichever way. */
+const OWN_HEADERS = ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
 const WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE";
 const USER_AGENT = "mlflow-deno";
 const decoder = new TextDecoder();
@@ -144,6 +147,8 @@ export class HttpClient implements Disposable {
         return await attempt(sending);
       } catch (error) {
         request.signal?.throwIfAborted();
+        // It could not be signed.
+        if (error instanceof MlflowError) throw error;
         failure = error instanceof Failure ? error : this.#unanswered(sending, error);
       }
       if (lost && done !== undefined && failure.code === "RESOURCE_DOES_NOT_EXIST") return done;
@@ -161,6 +166,7 @@ export class HttpClient implements Disposable {
     let { method, body }: { method: string; body: BodyInit | undefined } = { ...sending, method: request.method };
     let target = new URL(url);
     for (let redirects = 0;; redirects++) {
+      await this.#sign(headers, method, target, body);
       const response = await this.#fetch(target.href, { method, headers, body, redirect: "manual", signal });
       sending.silence.heard();
       const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
@@ -177,8 +183,7 @@ export class HttpClient implements Disposable {
         });
       }
       if (next.origin !== target.origin) {
-        headers.delete("authorization");
-        headers.delete(WORKSPACE_HEADER);
+        for (const name of [...OWN_HEADERS, WORKSPACE_HEADER]) headers.delete(name);
       }
       // A page elsewhere, such as one to log in, is looked at and not written to; the server's own new address
       // (https instead of http, another path) gets the request as it is, which browsers alone would make a GET.
@@ -191,6 +196,13 @@ export class HttpClient implements Disposable {
       }
       target = next;
     }
+  }
+
+  /** Signs a request to the server itself. */
+  async #sign(headers: Headers, method: string, target: URL, body: BodyInit | undefined): Promise<void> {
+    const { signer } = this.#credentials;
+    if (signer === undefined || target.origin !== new URL(this.url).origin) return;
+    for (const [name, value] of await signer.sign(method, target.href, body)) headers.set(name, value);
   }
 
   #headers(request: HttpRequest): Headers {
@@ -355,13 +367,13 @@ function excerpt(text: string): string {
 }
 
 function writeQuery(query: HttpRequest["query"] = {}): string {
-  const search = new URLSearchParams();
+  const pairs: string[] = [];
   for (const [name, value] of Object.entries(query)) {
     for (const one of Array.isArray(value) ? value : value === undefined ? [] : [value]) {
-      search.append(name, String(one));
+      pairs.push(`${percentEncode(name)}=${percentEncode(String(one))}`);
     }
   }
-  return search.size === 0 ? "" : `?${search}`;
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
 function parseUrl(uri: string): URL {

@@ -15,7 +15,12 @@ import { checkRepositoryContract } from "./repository_contract.ts";
 
 const ACCESS = { AWS_ACCESS_KEY_ID: "testing", AWS_SECRET_ACCESS_KEY: "testing", AWS_DEFAULT_REGION: "us-east-1" };
 /** What a developer's own shell may hold. */
-const NOTHING_ELSE = { AWS_SESSION_TOKEN: undefined, AWS_PROFILE: undefined, AWS_REGION: undefined };
+const NOTHING_ELSE = {
+  AWS_SESSION_TOKEN: undefined,
+  AWS_PROFILE: undefined,
+  AWS_REGION: undefined,
+  AWS_EC2_METADATA_DISABLED: "true",
+};
 const SETTINGS = {
   ...readTransferSettings(),
   retries: { maxRetries: 1, backoffFactor: 0, backoffJitter: 0, respectRetryAfter: true },

@@ -441,7 +441,7 @@ Deno.test("HttpClient keeps the path of a URL, and repeats lists in a query", ()
     await store.getMetricHistoryBulkInterval(["a", "b"], "m & n", { startStep: 1, endStep: 2 });
     assertEquals(
       server.seen[0].path,
-      "/team/mlflow/api/2.0/mlflow/metrics/get-history-bulk-interval?run_ids=a&run_ids=b&metric_key=m+%26+n&" +
+      "/team/mlflow/api/2.0/mlflow/metrics/get-history-bulk-interval?run_ids=a&run_ids=b&metric_key=m%20%26%20n&" +
         "start_step=1&end_step=2",
     );
   }));

@@ -2,17 +2,50 @@ import { join } from "@std/path";
 import { readEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
 import { parseSection } from "../stores/credentials.ts";
+import { ofContainer, ofInstance, ofWebIdentity } from "./role_credentials.ts";
 
 /** What requests to AWS are signed with. */
 export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string | undefined;
+  /** When they end, in milliseconds since the Unix epoch; undefined where it is not known. */
+  readonly expiration?: number;
+}
+
+/** They are read again so long before they end, in milliseconds. */
+const AHEAD = 5 * 60_000;
+
+/** The credentials of this program, read when they are needed, and again before they end. */
+export class AwsIdentity {
+  readonly #now: () => number;
+  #credentials: Promise<AwsCredentials> | undefined;
+  #end = Infinity;
+
+  /** @param now the time, in milliseconds since the Unix epoch */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** The credentials, as {@linkcode readAwsCredentials} gives them. */
+  async get(): Promise<AwsCredentials> {
+    if (this.#credentials === undefined || this.#now() > this.#end - AHEAD) {
+      this.#end = Infinity;
+      this.#credentials = readAwsCredentials();
+      // What could not be read now may be there later.
+      this.#credentials.then(
+        ({ expiration }) => this.#end = expiration ?? Infinity,
+        () => this.#credentials = undefined,
+      );
+    }
+    return await this.#credentials;
+  }
 }
 
 /**
  * The credentials of the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else those of
- * the profile that `AWS_PROFILE` names, or of the default one, in `~/.aws/credentials` or `~/.aws/config`.
+ * the profile that `AWS_PROFILE` names, or of the default one, in `~/.aws/credentials` or `~/.aws/config`. Without a
+ * profile's name also those of a role: by a token of web identity, of a container, and at last of an EC2 machine.
  */
 export async function readAwsCredentials(): Promise<AwsCredentials> {
   const accessKeyId = readEnv("AWS_ACCESS_KEY_ID");
@@ -21,11 +54,15 @@ export async function readAwsCredentials(): Promise<AwsCredentials> {
   if (accessKeyId !== undefined && secretAccessKey !== undefined) {
     return { accessKeyId, secretAccessKey, sessionToken: readEnv("AWS_SESSION_TOKEN") };
   }
+  const identified = named === undefined ? await ofWebIdentity(await readAwsRegion()) : undefined;
+  if (identified !== undefined) return identified;
   for (const section of [await credentialsSection(), await configSection()]) {
     const [id, secret] = [section.get("aws_access_key_id"), section.get("aws_secret_access_key")];
     if (id === undefined || secret === undefined) continue;
     return { accessKeyId: id, secretAccessKey: secret, sessionToken: section.get("aws_session_token") };
   }
+  const found = named === undefined ? await ofContainer() ?? await ofInstance() : undefined;
+  if (found !== undefined) return found;
   const profile = named === undefined ? "" : ` of profile "${named}"`;
   throw new MlflowError(
     "UNAUTHENTICATED",
