@@ -16,6 +16,12 @@
  * | logged model | `/ID/models/MODEL` | `About this logged model`, then the run's name |
  * | logged model, artifacts | `/ID/models/MODEL/artifacts` | the tree has `MLmodel` |
  *
+ * | page | route behind `/#/models` | its content is there when |
+ * |---|---|---|
+ * | registered models | | the model's name is in the text |
+ * | registered model | `/NAME` | an alias of a version is in the text |
+ * | version | `/NAME/versions/1` | what is waited for is in the text |
+ *
  * Every route takes `workflowType=machine_learning` behind a `?`: without it the UI opens in its GenAI mode, where the
  * runs are "Training runs" and the logged models "Agent versions". No address opens a file below a folder of the
  * artifacts: the folders have to be clicked. The run list shows no metrics until they are ticked in the menu "Columns",
@@ -58,8 +64,16 @@ export class MlflowPages implements AsyncDisposable {
     try {
       await page.goto(`${url}/health`);
       await page.waitForText("OK");
-      // The assistant's panel opens by itself on the first visit, over a quarter of the window.
-      await page.evaluate(`localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true")`);
+      // The assistant's panel opens by itself on the first visit, over a quarter of the window, and over the registered
+      // models a word on what is new.
+      for (
+        const key of [
+          "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1",
+          "_mlflow_model_registry_promo_modal_dismissed_v1",
+        ]
+      ) {
+        await page.evaluate(`localStorage.setItem("${key}", "true")`);
+      }
     } catch (error) {
       await page[Symbol.asyncDispose]();
       throw error;
@@ -213,15 +227,36 @@ export class MlflowPages implements AsyncDisposable {
     await this.page.waitForText(text);
   }
 
+  /** The list of registered models, with the one of this name. Returns its text. */
+  async registeredModels(name: string): Promise<string> {
+    await this.#goto("", "models");
+    await this.page.waitForText(name);
+    return await this.page.text();
+  }
+
+  /** The page of a registered model, with the version that an alias means. Returns its text. */
+  async registeredModel(name: string, alias: string): Promise<string> {
+    await this.#goto(`/${encodeURIComponent(name)}`, "models");
+    await this.page.waitForText(alias);
+    return await this.page.text();
+  }
+
+  /** The page of a version of a registered model, when it shows the text. Returns its text. */
+  async modelVersion(name: string, version: number, text: string): Promise<string> {
+    await this.#goto(`/${encodeURIComponent(name)}/versions/${version}`, "models");
+    await this.page.waitForText(text);
+    return await this.page.text();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.page[Symbol.asyncDispose]();
   }
 
-  async #goto(route: string): Promise<void> {
+  async #goto(route: string, section: "experiments" | "models" = "experiments"): Promise<void> {
     // By way of an empty page: a new route alone keeps the document, and what is waited for may stand on the old page.
     await this.page.goto("about:blank");
     const mode = `${route.includes("?") ? "&" : "?"}workflowType=machine_learning`;
-    await this.page.goto(`${this.#url}/#/experiments${route}${mode}`);
+    await this.page.goto(`${this.#url}/#/${section}${route}${mode}`);
   }
 
   async #openFile(path: string): Promise<void> {
