@@ -62,7 +62,8 @@ export interface ProjectRun {
  * Runs a project in the environment of this program and waits for its end.
  *
  * What the project's program logs goes to the project's run, which it finds by the environment: `startRun` and `withRun`
- * take it up, as `mlflow.start_run()` does in Python. The run is ended as the program ends, unless that has ended it
+ * take it up, as `mlflow.start_run()` does in Python. A command that begins with `deno run` needs
+ * `--allow-env=MLFLOW_RUN_ID,MLFLOW_TRACKING_URI,MLFLOW_EXPERIMENT_ID` for it. The run is ended as the program ends, unless that has ended it
  * itself: `FINISHED`, `FAILED`, or `KILLED` by a signal. Ctrl-C is passed on.
  *
  * ```ts ignore

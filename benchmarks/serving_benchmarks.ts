@@ -13,7 +13,7 @@ import { peerEnv } from "./peer.ts";
 
 const SIZE = 28;
 /** A round ends after so many requests, or so many milliseconds. */
-const REQUESTS = 1000;
+const REQUESTS = 4000;
 const ROUND = 2000;
 
 /** One picture of a digit a request, to the network that the examples train. */

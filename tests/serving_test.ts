@@ -15,6 +15,7 @@ import {
 import { createModelHandler, type HandlerOptions } from "../serving/handler.ts";
 import { cleanEnv } from "./support/clean_env.ts";
 import { withFolder } from "./support/folder.ts";
+import { mlflowTest } from "./support/mlflow.ts";
 
 const CLI = new URL("../cli.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -112,7 +113,9 @@ Deno.test("serveModel() predicts together what comes at the same time, as it doe
     );
     const alone = [];
     for (const body of bodies) alone.push(await post(url, body, "application/json"));
+    const { numTensors } = tf.memory();
     const together = await Promise.all(bodies.map((body) => post(url, body, "application/json")));
+    assertEquals(tf.memory().numTensors, numTensors);
     assertEquals(together, alone);
     assert(alone.every(({ status }) => status === 200));
   });
@@ -166,6 +169,27 @@ Deno.test("serveModel() says what it cannot serve", async () => {
       assert(error instanceof MlflowError || error instanceof RangeError);
       assertStringIncludes(error.message, expected);
     }
+  });
+});
+
+mlflowTest("MLflow's own client of served models reads what serveModel() answers", async (mlflow) => {
+  await served({}, async ({ url }) => {
+    const pictures = tf.tidy(() => tf.range(0, 96).reshape([2, 4, 4, 3]).arraySync());
+    const { json } = await post(url, JSON.stringify({ inputs: pictures }), "application/json");
+    const theirs = await mlflow.python(
+      `
+      import numpy as np, pandas as pd
+      from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+      client = ScoringServerClient("127.0.0.1", args["port"])
+      client.wait_server_ready()
+      pictures = np.array(args["pictures"], dtype=np.float32)
+      frame = pd.DataFrame({"x": [picture.ravel().tolist() for picture in pictures]})
+      results = [client.invoke(data) for data in (pictures, frame)]
+      result = [client.get_version()] + [one.get_predictions().to_numpy().tolist() for one in results]
+      `,
+      { port: Number(new URL(url).port), pictures },
+    );
+    assertEquals(theirs, ["3.17.2", json.predictions, json.predictions]);
   });
 });
 
