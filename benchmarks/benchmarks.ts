@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { fileURLToPath } from "node:url";
 import * as mlflow from "../mod.ts";
 import { cleanEnv } from "../tests/support/clean_env.ts";
+import { MODEL_BENCHMARKS } from "./model_benchmarks.ts";
 import { type Peer, peerEnv } from "./peer.ts";
 import { SERVING_BENCHMARKS } from "./serving_benchmarks.ts";
 import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
@@ -70,6 +71,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   },
   ...STORE_BENCHMARKS,
   ...SERVING_BENCHMARKS,
+  ...MODEL_BENCHMARKS,
 ];
 
 async function* logMetric(folder: string): Rounds {

@@ -110,3 +110,25 @@ def download(url, count, size):
             shutil.rmtree(to)
     finally:
         mlflow.set_tracking_uri("sqlite:///mlflow.db")
+
+
+def keras_model():
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras
+
+    return keras.Sequential([keras.Input([5000]), keras.layers.Dense(5000)])
+
+
+def log_model():
+    model = keras_model()
+    with mlflow.start_run():
+        while True:
+            yield [milliseconds(lambda: mlflow.keras.log_model(model, name="model"))]
+            shutil.rmtree(mlflow.last_logged_model().artifact_location)
+
+
+def load_model():
+    with mlflow.start_run():
+        info = mlflow.keras.log_model(keras_model(), name="model")
+    while True:
+        yield [milliseconds(lambda: mlflow.keras.load_model(info.model_uri))]
