@@ -14,7 +14,7 @@ export const MODEL_BENCHMARKS: readonly Benchmark[] = [
     name: "log_model",
     what: "a model of 100 MB to a run, SQLite and a local folder; ours with its copy for Python",
     unit: "ms",
-    rounds: 3,
+    rounds: 2,
     ours: logModel,
     peer: (peer) => inKeras(peer, "log_model"),
   },

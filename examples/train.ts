@@ -102,7 +102,12 @@ export async function train(options: Options): Promise<void> {
       mark: labels[i] === predictions[i] ? "right" as const : "wrong" as const,
     }));
     await run.logFigure(await mlflow.imageGrid(items, { title: "Sample predictions" }), "plots/predictions.png");
-    const logged = await run.logModel(model, { name: "classifier", modelType: "classifier" });
+    const logged = await run.logModel(model, {
+      name: "classifier",
+      modelType: "classifier",
+      inputExample: tf.tensor(Float32Array.from(pictures[0].data), [1, size, size, channels]),
+      metadata: { class_names: classNames },
+    });
 
     const { info, data } = await run.get();
     const seconds = Math.round((performance.now() - start) / 1000);

@@ -1,9 +1,10 @@
 /** The README's snippets, run as its readers would: in a project of their own, with a folder of photos. */
-import { assert, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { prepareDigits } from "../examples/digits.ts";
 import { deno } from "./support/deno.ts";
+import { kerasTest } from "./support/keras.ts";
 
 const ROOT = Deno.realPathSync(new URL("..", import.meta.url));
 const README = await Deno.readTextFile(join(ROOT, "README.md"));
@@ -35,3 +36,26 @@ for (const section of ["Use it", "Tutorial"]) {
     }
   });
 }
+
+kerasTest("the README's Python opens what examples/train.ts has logged", async (mlflow) => {
+  const [, snippet] = /^```python\n(.*?)^```$/ms.exec(README) ?? [];
+  assert(snippet !== undefined, "the README has no Python");
+  const train = ["run", "-A", "--config", join(ROOT, "deno.json"), join(ROOT, "examples/train.ts")];
+  await deno([...train, "--epochs", "2", "--limit", "50"], { cwd: mlflow.dir });
+  const printed = await mlflow.python<string>(
+    `
+import contextlib, io
+text = io.StringIO()
+with contextlib.redirect_stdout(text):
+    exec(args)
+result = text.getvalue()
+`,
+    snippet,
+  );
+  const [best] = /\d+\s*$/.exec(printed) ?? [];
+  // The program of the example says the same of the same picture.
+  const predict = ["run", "-A", "--config", join(ROOT, "deno.json"), join(ROOT, "examples/predict.ts")];
+  const { stdout } = await deno([...predict, "data/digits/7/0000.png"], { cwd: mlflow.dir });
+  const [, ours] = /0000\.png: (\d) [\d.]+ %/.exec(stdout) ?? [];
+  assertEquals(best?.trim(), ours);
+});
