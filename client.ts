@@ -156,6 +156,13 @@ export interface LogModelOptions extends SaveModelOptions {
   readonly tags?: Readonly<Record<string, unknown>>;
   /** Registers the model by this name: it becomes the next version of it. @default {it is not registered} */
   readonly registeredModelName?: string;
+  /**
+   * The id of a logged model that was made before, as by `initializeLoggedModel`, whose files these become: metrics can
+   * be logged to it while it is trained. It keeps its name and kind.
+   *
+   * @default {a new one}
+   */
+  readonly modelId?: string;
 }
 
 /** Entries asked of a store at a time. */
@@ -565,18 +572,22 @@ export class MlflowClient extends RegistryClient {
    * the run's metrics linked to it. Should writing its files break, the logged model is left `FAILED`.
    */
   async logModel(runId: string, model: TfjsModelLike, options: LogModelOptions = {}): Promise<LoggedModel> {
-    const { name = "model", step, modelType, params = {}, tags = {}, registeredModelName, ...content } = options;
+    const { name = "model", step, modelType, params = {}, tags = {}, modelId: given, ...rest } = options;
+    const { registeredModelName, ...content } = rest;
     return await this.#do(`Cannot log model "${name}" to run "${runId}"`, async (store) => {
       const { info, data } = await store.getRun(runId);
+      const ofModel = { params: { ...data.params, ...pythonTexts(params) }, tags: pythonTexts(tags) };
       const origin = ["mlflow.user", "mlflow.source.name", "mlflow.source.type"].filter((key) => key in data.tags);
-      const created = await store.createLoggedModel({
-        experimentId: info.experimentId,
-        name,
-        sourceRunId: runId,
-        modelType,
-        params: { ...data.params, ...pythonTexts(params) },
-        tags: { ...Object.fromEntries(origin.map((key) => [key, data.tags[key]])), ...pythonTexts(tags) },
-      });
+      const created = given === undefined
+        ? await store.createLoggedModel({
+          experimentId: info.experimentId,
+          name,
+          sourceRunId: runId,
+          modelType,
+          params: ofModel.params,
+          tags: { ...Object.fromEntries(origin.map((key) => [key, data.tags[key]])), ...ofModel.tags },
+        })
+        : await this.#added(store, given, ofModel);
       const { modelId, artifactLocation: location } = created;
       try {
         await store.logOutputs(runId, [{ modelId, step: step ?? 0 }]);
@@ -596,6 +607,24 @@ export class MlflowClient extends RegistryClient {
       // The version is noted at the model.
       return await store.getLoggedModel(modelId);
     });
+  }
+
+  /** Adds params, those that it has not, and tags to a logged model. */
+  async #added(
+    store: TrackingStore,
+    modelId: string,
+    { params, tags }: {
+      readonly params: Readonly<Record<string, string>>;
+      readonly tags: Readonly<Record<string, string>>;
+    },
+  ): Promise<LoggedModel> {
+    const model = await store.getLoggedModel(modelId);
+    const missing = Object.entries(params).filter(([key]) => !(key in model.params));
+    if (missing.length > 0) {
+      await store.logLoggedModelParams(modelId, missing.map(([key, value]) => ({ key, value })));
+    }
+    if (Object.keys(tags).length > 0) await store.setLoggedModelTags(modelId, tags);
+    return model;
   }
 
   /** Logs the run's metrics, of the step or the latest ones, once more as those of the model. */

@@ -100,11 +100,12 @@ export class Run implements AsyncDisposable {
       const missing = this.#links.missing(options);
       const write = async () => {
         const modelId = options.modelId ?? this.#links.modelOf(options.step ?? 0);
-        const one = modelId === undefined ? stamped : { ...stamped, modelId };
+        // MLflow's table of models' metrics cannot hold NaN, and would give 0 for it.
+        const one = (value: number) => ({ ...stamped, modelId: Number.isNaN(value) ? undefined : modelId });
         const entries = Object.entries(metrics);
-        if (entries.length === 1) await this.client.logMetric(this.runId, ...entries[0], one);
+        if (entries.length === 1) await this.client.logMetric(this.runId, ...entries[0], one(entries[0][1]));
         else {await this.client.logBatch(this.runId, {
-            metrics: entries.map(([key, value]) => metricInput(key, value, one)),
+            metrics: entries.map(([key, value]) => metricInput(key, value, one(value))),
           });}
       };
       return missing === undefined ? write() : this.#links.logInputs(missing).then(write);

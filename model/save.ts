@@ -12,8 +12,8 @@ import { type ModelArtifactsLike, signatureOf, type TfjsModelLike } from "./tfjs
 
 /** What is kept of a model besides its layers and weights. */
 export interface SaveModelOptions {
-  /** What it takes and gives. @default {the types and shapes of its own inputs and outputs} */
-  readonly signature?: ModelSignature;
+  /** What it takes and gives; null keeps it without. @default {the types and shapes of its own inputs and outputs} */
+  readonly signature?: ModelSignature | null;
   /** An example of what it takes, which MLflow's UI and its servers show. A few rows do. */
   readonly inputExample?: SignatureData;
   /** Whatever else is to be known of it, in JSON's terms; it is kept in the MLmodel file. */
@@ -49,7 +49,7 @@ export async function writeModel(
   const names = typeof python === "object" ? python.inputNames : undefined;
   await writeArtifacts(artifacts, folder, identity, {
     ...options,
-    signature: options.signature ?? signatureOf(model, artifacts, names),
+    signature: options.signature === undefined ? signatureOf(model, artifacts, names) : options.signature,
     python,
   });
 }
@@ -87,7 +87,7 @@ export async function writeArtifacts(
         ...(typeof python === "string" ? { no_python_copy: python } : {}),
       },
     },
-    signature,
+    signature: signature ?? undefined,
     example: example?.info,
     metadata,
     size: files.reduce((sum, { pieces }) => sum + sizeOf(pieces), 0),
