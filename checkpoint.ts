@@ -10,7 +10,8 @@ import { doing, MlflowError } from "./errors.ts";
 import { activeRun, startRun } from "./fluent.ts";
 import { kerasName } from "./keras_name.ts";
 import { takeArtifacts, takeTrainingArtifacts } from "./model/artifacts.ts";
-import { readTfjsFiles } from "./model/tfjs_files.ts";
+import { contentOf } from "./model/pieces.ts";
+import { type ModelFile, readTfjsFiles, tfjsFiles } from "./model/tfjs_files.ts";
 import type { ModelArtifactsLike } from "./model/tfjs_model.ts";
 import type { ModelLoader } from "./models.ts";
 import { trainingCallback } from "./training/callbacks.ts";
@@ -20,8 +21,8 @@ import { warnOnce } from "./training/warn.ts";
 
 /** The part of a run that checkpoints are written to. */
 export interface CheckpointedRun {
-  /** Writes bytes to a file among the run's artifacts. */
-  logBytes(content: Uint8Array, artifactFile: string): Promise<void>;
+  /** Writes bytes or a stream to a file among the run's artifacts. */
+  logBytes(content: Uint8Array | ReadableStream<Uint8Array>, artifactFile: string): Promise<void>;
   /** Writes a value to a JSON file among the run's artifacts. */
   logDict(dictionary: unknown, artifactFile: string): Promise<void>;
   /** Sets a tag. */
@@ -53,6 +54,13 @@ export interface MlflowCheckpointOptions {
   readonly saveWeightsOnly?: boolean;
   /** Looks after each epoch, or after so many batches. @default {"epoch"} */
   readonly saveFreq?: "epoch" | number;
+  /**
+   * Whether a copy for Python is kept beside, which `mlflow.tensorflow.load_checkpoint` opens. Where Keras has no like of
+   * the model it is left out, which is told once.
+   *
+   * @default {true}
+   */
+  readonly pythonCopy?: boolean;
   /** What happens when a checkpoint cannot be written: it is told once, or a function gets each error. @default {"warn"} */
   readonly onError?: "warn" | ((error: unknown) => void);
 }
@@ -61,11 +69,12 @@ const FOLDER = "checkpoints";
 const LATEST_TAG = "mlflow.latest_checkpoint_artifact";
 /** The ending of a folder with a model as tfjs keeps it. */
 const TFJS = ".tfjs";
-const WEIGHTS = "weights.bin";
 
 /** A checkpoint on its way to the run. */
 interface Checkpoint {
   readonly artifacts: ModelArtifactsLike;
+  /** The same for Keras. */
+  readonly copy: ModelFile | undefined;
   readonly epoch: number;
   readonly globalStep: number;
   readonly metrics: Readonly<Record<string, number>>;
@@ -75,7 +84,8 @@ interface Checkpoint {
  * Keeps checkpoints of a model in training among the run's artifacts, named as Python's
  * `mlflow.tensorflow.MlflowModelCheckpointCallback` names them: `checkpoints/latest_checkpoint…` of the best model, or
  * `checkpoints/epoch_N/` and `checkpoints/global_step_N/`. Beside each is a JSON file of its metrics, epoch and step, and
- * the run's tag `mlflow.latest_checkpoint_artifact` names the latest.
+ * the run's tag `mlflow.latest_checkpoint_artifact` names the latest. A model is kept as tfjs keeps it, in a folder
+ * `….tfjs`, with the state of its optimizer, and as a file of Keras.
  *
  * The training waits while the model is copied, and not while it is written. A checkpoint that cannot be written is told
  * once, and the training goes on.
@@ -89,7 +99,7 @@ interface Checkpoint {
 export function mlflowCheckpoint(options: MlflowCheckpointOptions = {}): TrainingCallback {
   const { monitor = "val_loss", mode = "min", saveBestOnly = true, saveWeightsOnly = false, saveFreq = "epoch" } =
     options;
-  const { onError = "warn" } = options;
+  const { pythonCopy = true, onError = "warn" } = options;
   if (mode !== "min" && mode !== "max") throw new TypeError(`mode must be "min" or "max": received "${mode}"`);
   if (saveFreq !== "epoch" && !(Number.isInteger(saveFreq) && saveFreq >= 1)) {
     throw new RangeError(`saveFreq must be "epoch" or a whole number of at least 1: received ${saveFreq}`);
@@ -142,7 +152,8 @@ export function mlflowCheckpoint(options: MlflowCheckpointOptions = {}): Trainin
       if (saveBestOnly && !isBest(metrics)) return;
       if (model === undefined) throw new Error("Cannot keep a checkpoint: no model is given");
       const artifacts = await modelNow(model, saveWeightsOnly, report);
-      const checkpoint = { artifacts, epoch, globalStep: model.optimizer?.iterations ?? batches, metrics };
+      const copy = pythonCopy ? await copyFor(model, artifacts, saveWeightsOnly, report) : undefined;
+      const checkpoint = { artifacts, copy, epoch, globalStep: model.optimizer?.iterations ?? batches, metrics };
       // Where one is kept, a later one takes the place of one that still waits; where all are, none may be lost, and
       // not too many held.
       if (!saveBestOnly) await written();
@@ -197,36 +208,40 @@ async function modelNow(
   return await takeArtifacts(model);
 }
 
-/** Where a checkpoint is: `checkpoints/epoch_3/checkpoint`, `checkpoints/latest_checkpoint.weights`, … */
-function placeOf(
+/** The model as a file for Keras. */
+async function copyFor(
+  model: CheckpointedModel,
+  artifacts: ModelArtifactsLike,
+  weightsOnly: boolean,
+  report: (error: unknown) => void,
+): Promise<ModelFile | undefined> {
+  const { kerasCopy } = await import("./model/python_copy.ts");
+  const copy = kerasCopy(model, artifacts, { weightsOnly });
+  if (typeof copy === "object") return copy;
+  report(new Error(`The checkpoints are kept without copies for Python: ${copy}`));
+}
+
+/** The path of a checkpoint without its endings: `checkpoints/latest_checkpoint`, `checkpoints/epoch_3/checkpoint`, … */
+function stemOf(
   { epoch, globalStep }: { readonly epoch: number; readonly globalStep: number },
-  { saveBestOnly, saveWeightsOnly, saveFreq }: {
-    readonly saveBestOnly: boolean;
-    readonly saveWeightsOnly: boolean;
-    readonly saveFreq: "epoch" | number;
-  },
-): { readonly model: string; readonly metrics: string } {
-  const folder = saveFreq === "epoch" ? `epoch_${epoch}` : `global_step_${globalStep}`;
-  const stem = saveBestOnly ? `${FOLDER}/latest_checkpoint` : `${FOLDER}/${folder}/checkpoint`;
-  return { model: `${stem}${saveWeightsOnly ? ".weights" : ""}${TFJS}`, metrics: `${stem}_metrics.json` };
+  { saveBestOnly, saveFreq }: { readonly saveBestOnly: boolean; readonly saveFreq: "epoch" | number },
+): string {
+  if (saveBestOnly) return `${FOLDER}/latest_checkpoint`;
+  return `${FOLDER}/${saveFreq === "epoch" ? `epoch_${epoch}` : `global_step_${globalStep}`}/checkpoint`;
 }
 
 async function writeCheckpoint(
   run: CheckpointedRun,
-  { artifacts, epoch, globalStep, metrics }: Checkpoint,
-  options: Parameters<typeof placeOf>[1],
+  { artifacts, copy, epoch, globalStep, metrics }: Checkpoint,
+  options: { readonly saveBestOnly: boolean; readonly saveWeightsOnly: boolean; readonly saveFreq: "epoch" | number },
 ): Promise<void> {
-  const place = placeOf({ epoch, globalStep }, options);
-  const { weightSpecs = [], weightData, ...description } = artifacts;
-  const json = { ...description, weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs }] };
-  await run.logBytes(
-    new Uint8Array(await new Blob([weightData ?? []].flat()).arrayBuffer()),
-    `${place.model}/${WEIGHTS}`,
-  );
-  await run.logDict(json, `${place.model}/model.json`);
-  await run.logDict({ ...metrics, epoch, global_step: globalStep }, place.metrics);
-  // The tag comes last: what it names is there.
-  await run.setTag(LATEST_TAG, place.model);
+  const stem = stemOf({ epoch, globalStep }, options);
+  const folder = `${stem}${options.saveWeightsOnly ? ".weights" : ""}${TFJS}`;
+  for (const { path, pieces } of tfjsFiles(artifacts)) await run.logBytes(contentOf(pieces), `${folder}/${path}`);
+  if (copy !== undefined) await run.logBytes(contentOf(copy.pieces), `${stem}${copy.path}`);
+  await run.logDict({ ...metrics, epoch, global_step: globalStep }, `${stem}_metrics.json`);
+  // The tag comes last: what it names is there. Python opens what it names.
+  await run.setTag(LATEST_TAG, copy === undefined ? folder : `${stem}${copy.path}`);
 }
 
 /** Which checkpoint is loaded. */
@@ -279,15 +294,16 @@ export async function loadCheckpoint<TF extends ModelLoader>(
       throw new MlflowError("RESOURCE_DOES_NOT_EXIST", `run "${runId}" has no checkpoint`);
     }
     const chosen = chosenPath(latest, epoch, globalStep);
-    if (!chosen.endsWith(TFJS)) {
-      throw new MlflowError("INVALID_PARAMETER_VALUE", `${chosen} is not of tfjs, which cannot read it`);
-    }
-    const stem = chosen.slice(0, -TFJS.length).replace(/\.weights$/, "");
+    const stem = chosen.replace(/(\.weights)?\.\w+$/, "");
+    const folder = `${stem}${/\.weights\.\w+$/.test(chosen) ? ".weights" : ""}${TFJS}`;
     const { epoch: madeAfter, global_step, ...metrics } = await client.loadDict(
       runId,
       `${stem}_metrics.json`,
     ) as Record<string, number>;
-    const artifacts = await readTfjsFiles((name) => client.readArtifact(runId, `${chosen}/${name}`));
+    if (/\.(h5|keras)$/.test(chosen) && (await client.listArtifacts(runId, folder)).length === 0) {
+      throw new MlflowError("INVALID_PARAMETER_VALUE", `${chosen} is of Keras alone, which tfjs cannot read`);
+    }
+    const artifacts = await readTfjsFiles((name) => client.readArtifact(runId, `${folder}/${name}`));
     const model = await tf.loadLayersModel({ load: () => Promise.resolve(artifacts) });
     return { model, epoch: madeAfter, globalStep: global_step, metrics };
   });

@@ -1,5 +1,7 @@
+import { hdf5File } from "../keras/hdf5.ts";
 import { KERAS_VERSION, kerasFile } from "../keras/keras_file.ts";
 import { type ModelLike, NotInKeras, type WeightLike } from "../keras/tfjs_model.ts";
+import { weightGroups } from "../keras/weights.ts";
 import { cut, joined } from "./pieces.ts";
 import { type ModelFile, weightPieces } from "./tfjs_files.ts";
 import type { ModelArtifactsLike, TfjsModelLike } from "./tfjs_model.ts";
@@ -48,9 +50,8 @@ const ENVIRONMENT = {
  * @returns the reason where Keras would not compute what tfjs computes
  */
 export function pythonCopy(model: TfjsModelLike, artifacts: ModelArtifactsLike): PythonCopy | string {
-  if (!isLayersModel(model)) return "it is not made of layers";
-  try {
-    const { pieces, inputNames } = kerasFile(model, weightReader(model, artifacts));
+  return inKeras(model, (layers) => {
+    const { pieces, inputNames } = kerasFile(layers, weightReader(layers, artifacts));
     const text = (content: string) => [new TextEncoder().encode(content)];
     return {
       files: [
@@ -67,6 +68,32 @@ export function pythonCopy(model: TfjsModelLike, artifacts: ModelArtifactsLike):
       },
       inputNames,
     };
+  });
+}
+
+/**
+ * A model as one file that Keras alone opens, or its weights, which Keras loads into a model. Its path is the ending
+ * that Keras knows it by.
+ *
+ * @returns the reason where Keras would not compute what tfjs computes
+ */
+export function kerasCopy(
+  model: object,
+  artifacts: ModelArtifactsLike,
+  options: { readonly weightsOnly: boolean },
+): ModelFile | string {
+  return inKeras(model, (layers) => {
+    const read = weightReader(layers, artifacts);
+    return options.weightsOnly
+      ? { path: ".weights.h5", pieces: hdf5File(weightGroups(layers, read)) }
+      : { path: ".keras", pieces: kerasFile(layers, read).pieces };
+  });
+}
+
+function inKeras<T>(model: object, write: (layers: LayersModel) => T): T | string {
+  if (!isLayersModel(model)) return "it is not made of layers";
+  try {
+    return write(model);
   } catch (error) {
     if (error instanceof NotInKeras) return error.message;
     throw error;

@@ -98,6 +98,7 @@ test("mlflowCheckpoint() keeps the best model of a fit()", async (place) => {
     callbacks: mlflowCheckpoint({ run: place.run, model }),
   });
   assertEquals(await files(place), [
+    "latest_checkpoint.keras",
     "latest_checkpoint.tfjs/model.json",
     "latest_checkpoint.tfjs/weights.bin",
     "latest_checkpoint_metrics.json",
@@ -112,7 +113,7 @@ test("mlflowCheckpoint() keeps the best model of a fit()", async (place) => {
     epoch: best,
     global_step: 2 * (best + 1),
   });
-  assertEquals((await place.run.get()).data.tags[LATEST], "checkpoints/latest_checkpoint.tfjs");
+  assertEquals((await place.run.get()).data.tags[LATEST], "checkpoints/latest_checkpoint.keras");
 });
 
 test("mlflowCheckpoint() goes by monitor and mode, and NaN is better than nothing alone", async (place) => {
@@ -138,10 +139,11 @@ test("mlflowCheckpoint() keeps every epoch, or every so many batches, with or wi
     await model.fit(x, y, { ...SILENT, epochs: 3, callbacks });
     return (await place.run.get()).data.tags[LATEST];
   };
-  assertEquals(await fit({}), "checkpoints/epoch_2/checkpoint.tfjs");
-  assertEquals(await fit({ saveFreq: 4 }), "checkpoints/global_step_4/checkpoint.tfjs");
-  assertEquals(await fit({ saveWeightsOnly: true }), "checkpoints/epoch_2/checkpoint.weights.tfjs");
+  assertEquals(await fit({}), "checkpoints/epoch_2/checkpoint.keras");
+  assertEquals(await fit({ saveFreq: 4 }), "checkpoints/global_step_4/checkpoint.keras");
+  assertEquals(await fit({ saveWeightsOnly: true }), "checkpoints/epoch_2/checkpoint.weights.h5");
   const names = (folder: string, kind: string) => [
+    `${folder}/checkpoint${kind}${kind === "" ? ".keras" : ".h5"}`,
     `${folder}/checkpoint${kind}.tfjs/model.json`,
     `${folder}/checkpoint${kind}.tfjs/weights.bin`,
   ];
@@ -163,6 +165,29 @@ test("mlflowCheckpoint() keeps every epoch, or every so many batches, with or wi
   assertEquals(await size("checkpoints/epoch_0/checkpoint.weights.tfjs/weights.bin"), weights);
   // Adam keeps two values for each weight, and the number of batches.
   assertEquals(await size("checkpoints/epoch_0/checkpoint.tfjs/weights.bin"), 3 * weights + 4);
+});
+
+test("mlflowCheckpoint() keeps no copy for Python where that is not wanted, or Keras has no like", async (place) => {
+  const unlike = tf.sequential({
+    layers: [tf.layers.dense({ units: 1, inputShape: [2] }), tf.layers.activation({ activation: "hardSigmoid" })],
+  });
+  unlike.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  for (const [model, pythonCopy] of [[compiled(), false], [unlike, true]] as const) {
+    const errors: string[] = [];
+    const callbacks = mlflowCheckpoint({
+      run: place.run,
+      model,
+      monitor: "loss",
+      pythonCopy,
+      onError: (error) => errors.push(String(error)),
+    });
+    await model.fit(x, y, { ...SILENT, epochs: 1, callbacks });
+    assertEquals((await files(place)).filter((path) => path.endsWith(".keras")), []);
+    assertEquals((await place.run.get()).data.tags[LATEST], "checkpoints/latest_checkpoint.tfjs");
+    assertEquals(errors.length, pythonCopy ? 1 : 0);
+    if (pythonCopy) assertStringIncludes(errors[0], "The checkpoints are kept without copies for Python: ");
+    assertEquals(weightsOf((await loadCheckpoint(tf, { runId: place.run.runId })).model), weightsOf(model));
+  }
 });
 
 test("mlflowCheckpoint() stands behind tf.callbacks.earlyStopping() and takes the model from tfjs", async (place) => {
@@ -274,8 +299,9 @@ test("loadCheckpoint() loads the latest, of an epoch or of a step, from the acti
     assertEquals([latest.epoch, latest.globalStep], [1, 4]);
     assertEquals(weightsOf(latest.model), weightsOf(model));
     assertEquals((await loadCheckpoint(tf, { globalStep: 2 })).epoch, 0);
+    await run.logDict({ epoch: 1, global_step: 2 }, "checkpoints/latest_checkpoint_metrics.json");
     await run.setTag(LATEST, "checkpoints/latest_checkpoint.h5");
-    await assertRejects(() => loadCheckpoint(tf), MlflowError, "is not of tfjs, which cannot read it");
+    await assertRejects(() => loadCheckpoint(tf), MlflowError, "is of Keras alone, which tfjs cannot read");
   });
 });
 
