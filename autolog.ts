@@ -27,6 +27,12 @@ export interface AutologOptions {
   readonly logEveryNSteps?: number;
   /** Logs the trained model, as `model`. @default {true} */
   readonly logModels?: boolean;
+  /** Keeps with the model what it takes and gives: the types and shapes of its inputs and outputs. @default {true} */
+  readonly logModelSignatures?: boolean;
+  /** Keeps the first five rows of the training data with the model. @default {false} */
+  readonly logInputExamples?: boolean;
+  /** Registers each trained model as the next version of the registered model of this name. @default {none} */
+  readonly registeredModelName?: string;
   /** Logs what the training and validation data are. @default {true} */
   readonly logDatasets?: boolean;
   /**

@@ -254,7 +254,8 @@ function bytesOf(values: ArrayLike<unknown>): string | Uint8Array<ArrayBuffer> {
   return new Uint8Array(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
 }
 
-async function digestOf(parts: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<string> {
+/** What tells contents apart: 8 digits of their SHA-256. */
+export async function digestOf(parts: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", await new Blob([...parts]).arrayBuffer());
   return [...new Uint8Array(hash).subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -83,6 +83,11 @@ async function steps(client: MlflowClient, run: RunRecord): Promise<Record<strin
   return Object.fromEntries(await Promise.all(histories));
 }
 
+async function readModelFile(client: MlflowClient, modelId: string, path: string): Promise<Uint8Array> {
+  const { artifactLocation } = await client.getLoggedModel(modelId);
+  return await Deno.readFile(join(artifactLocation, path));
+}
+
 /** Runs work while `Math.random` is seeded, and counts how often it was called. */
 async function seeded<T>(work: () => Promise<T>): Promise<{ result: T; calls: number }> {
   const { random } = Math;
@@ -130,6 +135,7 @@ test("tracks fit() in a run of its own", async ({ runs, artifacts, client, told 
   });
   assertEquals(run.data.metrics.val_loss, history.val_loss[2] as number);
   assertEquals(await artifacts(run.info.runId), [
+    "checkpoints/latest_checkpoint.keras",
     "checkpoints/latest_checkpoint.tfjs/model.json",
     "checkpoints/latest_checkpoint.tfjs/weights.bin",
     "checkpoints/latest_checkpoint_metrics.json",
@@ -142,7 +148,8 @@ test("tracks fit() in a run of its own", async ({ runs, artifacts, client, told 
   const [{ modelId }] = run.outputs.modelOutputs;
   const logged = await client.getLoggedModel(modelId);
   assertEquals([logged.name, logged.status, logged.params.batch_size], ["model", "READY", "2"]);
-  assertEquals(logged.metrics.find(({ key }) => key === "val_loss")?.value, history.val_loss[2] as number);
+  const losses = logged.metrics.filter(({ key }) => key === "val_loss").sort((a, b) => a.step - b.step);
+  assertEquals(losses.map(({ value }) => value), history.val_loss as number[]);
 });
 
 test("tracks fitDataset(), reading the dataset no more often than tfjs does", async ({ runs, client, told }) => {
@@ -265,7 +272,7 @@ test("keeps trainings under Promise.all, nested runs among them, apart", async (
   assertEquals(found.map(String).sort(), ["child 1,1,1", "child 2,2,2", "own,3,3", "own,4,4", "parent,,"]);
 });
 
-test("ends its run FAILED with the training's own error", async ({ runs }) => {
+test("ends its run FAILED with the training's own error", async ({ runs, client }) => {
   const boom = new RangeError("of the user");
   const error = await assertRejects(() =>
     compiled().fit(x, y, {
@@ -278,8 +285,10 @@ test("ends its run FAILED with the training's own error", async ({ runs }) => {
   assertEquals(error, boom);
   const [run] = await runs();
   assertEquals([run.info.status, run.data.metrics.loss > 0], ["FAILED", true]);
-  assertEquals(run.data.tags["mlflow.latest_checkpoint_artifact"], "checkpoints/latest_checkpoint.tfjs");
+  assertEquals(run.data.tags["mlflow.latest_checkpoint_artifact"], "checkpoints/latest_checkpoint.keras");
   assertEquals(run.outputs.modelOutputs, []);
+  const [model] = await client.searchLoggedModels({ experimentIds: [run.info.experimentId] }).toArray();
+  assertEquals([model.status, model.metrics.length], ["FAILED", 4]);
 });
 
 test("leaves tfjs's own errors as they are", async ({ runs }) => {
@@ -404,6 +413,7 @@ test("makes no checkpoints beside an mlflowCheckpoint of the user", async ({ run
   await model.fit(x, y, { ...SILENT, epochs: 2, validationData: [x, y], callbacks });
   const paths = await artifacts((await runs())[0].info.runId);
   assertEquals(paths.filter((path) => path.startsWith("checkpoints/")), [
+    "checkpoints/latest_checkpoint.weights.h5",
     "checkpoints/latest_checkpoint.weights.tfjs/model.json",
     "checkpoints/latest_checkpoint.weights.tfjs/weights.bin",
     "checkpoints/latest_checkpoint_metrics.json",
@@ -456,6 +466,27 @@ test("trains on where the run goes away under it", async ({ runs, client, told }
   assertEquals([history.loss.length, await runs(), told.length], [3, [], 1]);
   assertEquals((await lastActiveRun())!.info.lifecycleStage, "deleted");
 });
+
+for (const method of ["fit", "fitDataset"] as const) {
+  test(`keeps an example of ${method}()'s rows, no signature, and registers the model`, async ({ runs, client }) => {
+    const rows = tf.randomUniform([7, 2]);
+    const targets = tf.zeros([7, 1]);
+    const batches = tf.data.generator(function* () {
+      yield { xs: rows.clone(), ys: targets.clone() };
+    }) as unknown as Batches;
+    const model = compiled();
+    if (method === "fit") await model.fit(rows, targets, SILENT);
+    else await model.fitDataset(batches, { ...SILENT, epochs: 1 });
+    const [{ outputs }] = await runs();
+    const [{ modelId }] = outputs.modelOutputs;
+    const { name, runId } = await client.getModelVersion("registered", "1");
+    assertEquals([name, runId], ["registered", (await runs())[0].info.runId]);
+    const read = async (path: string) => new TextDecoder().decode(await readModelFile(client, modelId, path));
+    const first = [...rows.slice(0, 5).dataSync()];
+    assertEquals(JSON.parse(await read("input_example.json")).flat(), first);
+    assert(!(await read("MLmodel")).includes("signature:"));
+  }, { logInputExamples: true, logModelSignatures: false, registeredModelName: "registered" });
+}
 
 test("says what is wrong with its options, before any training", async () => {
   assertThrows(() => autolog(tf, { logEveryNSteps: 0 }), RangeError, "logEveryNSteps");

@@ -1,4 +1,4 @@
-import { datasetFromTensors } from "../dataset.ts";
+import { datasetFromTensors, digestOf } from "../dataset.ts";
 import type { Dataset, TensorLike } from "../entities.ts";
 
 /** A tensor of tfjs, as far as its rows can be taken. */
@@ -32,6 +32,15 @@ function isTensor(value: unknown): value is TensorRows {
   return Array.isArray(shape) && typeof slice === "function" && typeof data === "function";
 }
 
+/** The first rows, which are taken at once: the tensors may be disposed of afterwards. */
+export function firstRows(tensors: Tensors, rows: number): TensorLike | Readonly<Record<string, TensorLike>> {
+  return mapped(tensors, (tensor) => ({
+    shape: [Math.min(rows, tensor.shape[0]), ...tensor.shape.slice(1)],
+    dtype: tensor.dtype,
+    data: take(tensor, rows),
+  }));
+}
+
 /** Describes tensors to MLflow; the digest is made of the first rows alone. */
 export async function describeTensors(features: Tensors, targets: Tensors | undefined): Promise<Dataset> {
   const of = (tensors: Tensors) =>
@@ -52,7 +61,9 @@ export async function describeBatches(
   const dataset = await describeTensors(features, targets);
   // TensorFlow's numbers for what has no end, and for what is not known.
   const cardinality = size === null ? -2 : Number.isFinite(size) ? size : -1;
-  return { ...dataset, profile: JSON.stringify({ features_cardinality: cardinality }) };
+  const profile = JSON.stringify({ features_cardinality: cardinality });
+  // Two datasets may begin alike: one to train on, and a part of it to validate with.
+  return { ...dataset, digest: await digestOf([dataset.digest, profile]), profile };
 }
 
 /** Rows of the first of several tensors. */

@@ -6,6 +6,9 @@ import { mlflowCheckpoint, type MlflowCheckpointOptions } from "../checkpoint.ts
 export interface AutologSettings {
   readonly logEveryNSteps: number | undefined;
   readonly logModels: boolean;
+  readonly logModelSignatures: boolean;
+  readonly logInputExamples: boolean;
+  readonly registeredModelName: string | undefined;
   readonly logDatasets: boolean;
   readonly logPlots: boolean;
   /** Undefined where no checkpoints are wanted. */
@@ -32,6 +35,9 @@ export function settle(options: AutologOptions): AutologSettings {
   return {
     logEveryNSteps,
     logModels: options.logModels ?? true,
+    logModelSignatures: options.logModelSignatures ?? true,
+    logInputExamples: options.logInputExamples ?? false,
+    registeredModelName: options.registeredModelName,
     logDatasets: options.logDatasets ?? true,
     logPlots: options.logPlots ?? true,
     checkpoint,

@@ -1,6 +1,7 @@
 import { mlflowCallback, type TrainedModel } from "../callback.ts";
 import { type CheckpointedModel, mlflowCheckpoint } from "../checkpoint.ts";
-import type { Dataset } from "../entities.ts";
+import { defaultTags } from "../context.ts";
+import type { Dataset, TensorLike } from "../entities.ts";
 import { activeRun, withRun } from "../fluent.ts";
 import { kerasName } from "../keras_name.ts";
 import type { TfjsModelLike } from "../model/tfjs_model.ts";
@@ -9,7 +10,7 @@ import type { Run } from "../run.ts";
 import { type Batches, isBatches, watched } from "./batches.ts";
 import { type CallbackMaker, isRun, roleOf, standardCallbacks } from "./callbacks.ts";
 import { earlyStoppingParams, fitParams, hasStopped, isEarlyStopping, logParamsBeside } from "./params.ts";
-import { describeBatches, describeTensors, namedTensors, rowsOf } from "./data.ts";
+import { describeBatches, describeTensors, firstRows, namedTensors, rowsOf, type Tensors } from "./data.ts";
 import type { AutologSettings } from "./settings.ts";
 import { warnOnce } from "./warn.ts";
 
@@ -29,6 +30,12 @@ interface FitHistory {
   readonly epoch: readonly number[];
   readonly history: Readonly<Record<string, readonly (number | object)[]>>;
 }
+
+/** What data is used for, in the words of Python's autolog. */
+type Context = "train" | "eval";
+
+/** Rows of an input example, as many as in Python. */
+const EXAMPLE_ROWS = 5;
 
 type FittedModel = TrainedModel & CheckpointedModel & TfjsModelLike;
 
@@ -52,12 +59,12 @@ export async function trackFit(tf: CallbackMaker, settings: AutologSettings, fit
   const training: { outcome?: { readonly history: unknown } | { readonly error: unknown } } = {};
   const work = async (run: Run): Promise<void> => {
     const tracked = new TrackedFit(tf, settings, fit, callbacks, run, report);
-    const { data, args } = tracked.begin();
+    const { data, args } = await tracked.begin();
     try {
       training.outcome = { history: await fit.train(data, args) };
     } catch (error) {
       training.outcome = { error };
-      await tracked.settle();
+      await tracked.fail();
       throw error;
     }
     await tracked.finish(training.outcome.history as FitHistory);
@@ -86,6 +93,8 @@ class TrackedFit {
   /** What was handed over and may not be written yet. */
   readonly #pending: Promise<unknown>[] = [];
   #inputs: Promise<unknown> = Promise.resolve();
+  #example: TensorLike | Readonly<Record<string, TensorLike>> | undefined;
+  #modelId: string | undefined;
   #checkpoint: ReturnType<typeof mlflowCheckpoint> | undefined;
 
   constructor(
@@ -106,8 +115,10 @@ class TrackedFit {
   }
 
   /** Logs what is known before the training, and gives what tfjs is to be called with. */
-  begin(): { readonly data: readonly unknown[]; readonly args: object } {
+  async begin(): Promise<{ readonly data: readonly unknown[]; readonly args: object }> {
     const { method, data, args } = this.#fit;
+    // The model is there before its files are, for the metrics of the training.
+    if (this.#settings.logModels) await this.#makeModel().catch(this.#report);
     const earlyStopping = this.#callbacks.find(isEarlyStopping);
     this.#logParams({
       ...fitParams(method, args),
@@ -125,17 +136,19 @@ class TrackedFit {
     };
   }
 
-  /** Waits until all that was handed over is written. */
-  async settle(): Promise<void> {
-    await this.#checkpoint?.onTrainEnd();
-    await Promise.all(this.#pending);
+  /** Ends what a training that has thrown leaves open. */
+  async fail(): Promise<void> {
+    const modelId = this.#modelId;
+    if (modelId !== undefined) this.#handOver(() => this.#run.client.finalizeLoggedModel(modelId, "FAILED"));
+    await this.#settle();
   }
 
   /** Logs what the training has come to. */
   async finish({ epoch, history }: FitHistory): Promise<void> {
     const stopped = this.#callbacks.find(isEarlyStopping);
     if (stopped !== undefined && hasStopped(stopped)) {
-      this.#handOver(() => this.#run.logMetrics({ stopped_epoch: stopped.stoppedEpoch ?? 0 }));
+      const values = { stopped_epoch: stopped.stoppedEpoch ?? 0 };
+      this.#handOver(() => this.#run.logMetrics(values, { modelId: this.#modelId }));
     }
     if (this.#settings.logPlots && epoch.length > 1) {
       for (const metric of Object.keys(history).filter((name) => !name.startsWith("val_")).map(kerasName)) {
@@ -144,10 +157,31 @@ class TrackedFit {
         });
       }
     }
-    await this.settle();
-    // After its metrics, which are to be the model's too.
-    if (this.#settings.logModels) this.#handOver(() => this.#run.logModel(this.#model));
-    await this.settle();
+    await this.#settle();
+    if (this.#modelId !== undefined) await this.#logModel(this.#modelId).catch(this.#report);
+  }
+
+  /** Waits until all that was handed over is written. */
+  async #settle(): Promise<void> {
+    await this.#checkpoint?.onTrainEnd();
+    await Promise.all(this.#pending);
+  }
+
+  async #makeModel(): Promise<void> {
+    const { client, info } = this.#run;
+    const { experimentId, runId: sourceRunId } = info;
+    const tags = await defaultTags();
+    this.#modelId = (await client.createLoggedModel({ experimentId, name: "model", sourceRunId, tags })).modelId;
+  }
+
+  async #logModel(modelId: string): Promise<void> {
+    const { logModelSignatures, registeredModelName } = this.#settings;
+    await this.#run.logModel(this.#model, {
+      modelId,
+      ...(logModelSignatures ? {} : { signature: null }),
+      inputExample: this.#example,
+      registeredModelName,
+    });
   }
 
   /** The user's callbacks and ours behind them; what the user has put there of ours does not come twice. */
@@ -156,7 +190,7 @@ class TrackedFit {
     const roles = this.#callbacks.map((callback) => roleOf(callback)?.role);
     const to = { run: this.#run, model: this.#model, onError: this.#report };
     const ours: object[] = [];
-    if (!roles.includes("metrics")) ours.push(mlflowCallback({ ...to, logEveryNSteps }));
+    if (!roles.includes("metrics")) ours.push(mlflowCallback({ ...to, logEveryNSteps, modelId: this.#modelId }));
     // Without validation there is no val_loss to go by, and nobody has asked for it.
     const canChoose = monitorWanted || this.#validates() || checkpoint?.saveBestOnly === false;
     if (checkpoint !== undefined && canChoose && !roles.includes("checkpoint")) {
@@ -172,28 +206,36 @@ class TrackedFit {
   }
 
   /** Logs what inputs and targets are, and gives them back. */
-  #describe(data: readonly unknown[], context: string): readonly unknown[] {
-    if (!this.#settings.logDatasets) return data;
+  #describe(data: readonly unknown[], context: Context): readonly unknown[] {
     const features = namedTensors(data[0], this.#model.inputNames);
     const targets = namedTensors(data[1], this.#model.outputNames);
-    if (features !== undefined) this.#logInput(() => describeTensors(features, targets), context);
+    if (features === undefined) return data;
+    if (context === "train") this.#takeExample(features);
+    if (this.#settings.logDatasets) this.#logInput(() => describeTensors(features, targets), context);
     return data;
   }
 
+  #takeExample(features: Tensors): void {
+    if (this.#settings.logModels && this.#settings.logInputExamples) this.#example = firstRows(features, EXAMPLE_ROWS);
+  }
+
   /** A dataset that tells what is in it by its first batch. */
-  #watch(batches: Batches, context: string): Batches {
+  #watch(batches: Batches, context: Context): Batches {
     if (!this.#settings.logDatasets && context === "eval") return batches;
     return watched(batches, (batch) => {
       const { xs, ys } = batch as { xs?: unknown; ys?: unknown };
       const features = namedTensors(xs, this.#model.inputNames);
       const targets = namedTensors(ys, this.#model.outputNames);
       if (features === undefined) return;
-      if (context === "train") this.#logParams({ batch_size: rowsOf(features) });
+      if (context === "train") {
+        this.#takeExample(features);
+        this.#logParams({ batch_size: rowsOf(features) });
+      }
       if (this.#settings.logDatasets) this.#logInput(() => describeBatches(batches.size, features, targets), context);
     });
   }
 
-  #logInput(describe: () => Promise<Dataset>, context: string): void {
+  #logInput(describe: () => Promise<Dataset>, context: Context): void {
     // What it is made of is taken now: the training may dispose of it.
     const described = describe();
     const before = this.#inputs;
