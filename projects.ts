@@ -10,10 +10,7 @@ import { readEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, experimentOfNewRuns, getOrCreateExperiment } from "./fluent.ts";
 import { addOpenRun, removeOpenRun } from "./open_runs.ts";
-import { Child, type ChildEnd } from "./projects/child.ts";
-import { invoke } from "./projects/invocation.ts";
-import { entryPointOf, readProject } from "./projects/mlproject.ts";
-import { openSource } from "./projects/source.ts";
+import type { Child, ChildEnd } from "./projects/child.ts";
 import { pythonTexts } from "./python_text.ts";
 import type { EndStatus } from "./run.ts";
 import { absoluteUri } from "./stores/open_store.ts";
@@ -85,6 +82,13 @@ export async function runProject(uri: string, options: RunProjectOptions = {}): 
     if (options.experimentName !== undefined && options.experimentId !== undefined) {
       throw new MlflowError("INVALID_PARAMETER_VALUE", "Specify only one of 'experimentName' or 'experimentId'.");
     }
+    // Who runs no project does not wait for what runs them.
+    const [{ openSource }, { entryPointOf, readProject }, { invoke }, { Child }] = await Promise.all([
+      import("./projects/source.ts"),
+      import("./projects/mlproject.ts"),
+      import("./projects/invocation.ts"),
+      import("./projects/child.ts"),
+    ]);
     await using source = await openSource(uri, options.version);
     await using storage = new Storage(options.storageDirectory);
     const { entryPoint: name = "main", parameters = {} } = options;

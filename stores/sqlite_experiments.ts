@@ -63,22 +63,19 @@ export class SqliteExperiments {
   }
 
   get(experimentId: string): Experiment {
-    const id = parseExperimentId(experimentId);
-    const row = this.#db.get(`SELECT ${COLUMNS} FROM experiments WHERE experiment_id = ?`, id);
-    if (row === undefined) throw notFound(experimentId);
-    return this.#toExperiments([row])[0];
+    return this.#toExperiments([this.#row(experimentId)])[0];
   }
 
-  /** The experiment, which has to be active. */
-  getActive(experimentId: string): Experiment {
-    const experiment = this.get(experimentId);
-    if (experiment.lifecycleStage !== "active") {
+  /** What a run or a model needs of its experiment, which has to be active. */
+  getActive(experimentId: string): Pick<Experiment, "experimentId" | "artifactLocation"> {
+    const { experiment_id: id, artifact_location: location, lifecycle_stage: stage } = this.#row(experimentId);
+    if (stage !== "active") {
       throw new MlflowError(
         "INVALID_PARAMETER_VALUE",
-        `The experiment ${experiment.experimentId} must be in the 'active' state. Current state is ${experiment.lifecycleStage}.`,
+        `The experiment ${id} must be in the 'active' state. Current state is ${stage}.`,
       );
     }
-    return experiment;
+    return { experimentId: String(id), artifactLocation: String(location ?? "") };
   }
 
   getByName(name: string): Experiment | undefined {
@@ -144,6 +141,13 @@ export class SqliteExperiments {
       offset,
     );
     return pageOf(this.#toExperiments(rows), limit, offset);
+  }
+
+  #row(experimentId: string): Row {
+    const id = parseExperimentId(experimentId);
+    const row = this.#db.get(`SELECT ${COLUMNS} FROM experiments WHERE experiment_id = ?`, id);
+    if (row === undefined) throw notFound(experimentId);
+    return row;
   }
 
   #checkFree(name: string, ownId?: string): void {

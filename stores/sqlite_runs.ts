@@ -40,21 +40,38 @@ export class SqliteRuns {
   insert(run: NewRun, tags: CheckedBatch["tags"]): RunRecord {
     const runName = givenRunName(run.runName, run.tags?.[RUN_NAME_TAG]) ?? randomRunName();
     const runId = newId();
-    const experiment = this.#experiments.getActive(run.experimentId);
+    const { experimentId, artifactLocation } = this.#experiments.getActive(run.experimentId);
+    const info: RunInfo = {
+      runId,
+      runName,
+      experimentId,
+      userId: run.userId ?? run.tags?.[USER_TAG] ?? "unknown",
+      status: "RUNNING",
+      startTime: run.startTime ?? Date.now(),
+      endTime: undefined,
+      lifecycleStage: "active",
+      artifactUri: appendToUri(artifactLocation, runId, "artifacts"),
+    };
     this.#db.run(
       "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, " +
         "end_time, source_version, lifecycle_stage, artifact_uri, experiment_id, deleted_time) " +
-        "VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, NULL, '', 'active', ?, ?, NULL)",
+        "VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, NULL, '', 'active', ?, ?, NULL)",
       runId,
       runName,
-      run.userId ?? run.tags?.[USER_TAG] ?? "unknown",
-      run.startTime ?? Date.now(),
-      appendToUri(experiment.artifactLocation, runId, "artifacts"),
-      BigInt(experiment.experimentId),
+      info.userId,
+      info.status,
+      info.startTime,
+      info.artifactUri,
+      BigInt(experimentId),
     );
-    for (const { key, value } of tags) if (key !== RUN_NAME_TAG) this.#putTag(runId, key, value);
-    this.#putTag(runId, RUN_NAME_TAG, runName);
-    return this.get(runId);
+    const all = [...tags.filter(({ key }) => key !== RUN_NAME_TAG), { key: RUN_NAME_TAG, value: runName }];
+    for (const { key, value } of all) this.#putTag(runId, key, value);
+    return {
+      info,
+      data: { metrics: {}, params: {}, tags: Object.fromEntries(all.map(({ key, value }) => [key, value])) },
+      inputs: { datasetInputs: [], modelInputs: [] },
+      outputs: { modelOutputs: [] },
+    };
   }
 
   get(runId: string): RunRecord {
@@ -75,15 +92,17 @@ export class SqliteRuns {
     }
   }
 
-  update(runId: string, update: RunUpdate): RunInfo {
+  update(runId: string, { status, endTime, runName }: RunUpdate): RunInfo {
     this.checkActive(runId);
-    if (update.status !== undefined) {
-      this.#db.run("UPDATE runs SET status = ? WHERE run_uuid = ?", update.status, runId);
+    if (status !== undefined || endTime !== undefined) {
+      this.#db.run(
+        "UPDATE runs SET status = COALESCE(?, status), end_time = COALESCE(?, end_time) WHERE run_uuid = ?",
+        status ?? null,
+        endTime ?? null,
+        runId,
+      );
     }
-    if (update.endTime !== undefined) {
-      this.#db.run("UPDATE runs SET end_time = ? WHERE run_uuid = ?", update.endTime, runId);
-    }
-    if (update.runName) this.#rename(runId, update.runName);
+    if (runName) this.#rename(runId, runName);
     return toRunInfo(this.#db.cells(`SELECT ${RUN_COLUMNS} FROM runs WHERE run_uuid = ?`, runId)[0]);
   }
 
