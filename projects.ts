@@ -149,6 +149,7 @@ async function tracked(client: MlflowClient, runId: string, start: () => Promise
   let end: ChildEnd | undefined;
   try {
     child = await start();
+    if (wanted !== undefined) child.signal("SIGINT");
     end = await child.end;
     return wanted === "KILLED" ? { ...end, status: wanted } : end;
   } finally {

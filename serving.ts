@@ -54,7 +54,7 @@ export interface ModelServer extends AsyncDisposable {
  * `{"predictions": …}`. What does not fit is answered 400 with `{"error_code": …, "message": …}` that names the field.
  * A picture as the body (`image/jpeg`, `image/png`, …) is brought to the model's size and classified:
  * `{"predictions": …, "classes": [{"index", "name", "score"}]}`; its values are 0 to 255, as `imageDatasetFromDirectory`
- * gives them.
+ * gives them. A model of several outputs gives them by their names.
  *
  * Requests that come while the model computes are predicted together.
  *
@@ -127,8 +127,11 @@ function listen<T>(serve: () => T, address: string): T {
   try {
     return serve();
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
-    throw new MlflowError("INVALID_STATE", `another program listens at ${address}: another port is wanted`, { cause });
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    const reason = cause instanceof Deno.errors.AddrInUse
+      ? `another program listens at ${address}: another port is wanted`
+      : `it cannot listen at ${address}: ${(cause as Error).message}`;
+    throw new MlflowError("INVALID_STATE", reason, { cause });
   }
 }
 

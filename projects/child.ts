@@ -34,14 +34,18 @@ export class Child {
       // The terminal sends Ctrl-C to its whole group: a child in it would be told twice, by the terminal and by us.
       detached: true,
     }).spawn();
+    // Only now: a signal that is ignored, as by nohup, is ignored by the child too if nobody listens when it starts.
+    const hangUp = () => this.signal("SIGHUP");
+    Deno.addSignalListener("SIGHUP", hangUp);
     this.end = this.#process.status.then(({ code, signal }) => {
+      Deno.removeSignalListener("SIGHUP", hangUp);
       const killed = signal === null ? KILLED_CODES.includes(code) : KILLING_SIGNALS.includes(signal);
       return { status: killed ? "KILLED" : code === 0 ? "FINISHED" : "FAILED", exitCode: code };
     });
   }
 
   /** Sends a signal to the command and all that it has started. */
-  signal(name: "SIGINT" | "SIGKILL"): void {
+  signal(name: "SIGHUP" | "SIGINT" | "SIGKILL"): void {
     try {
       Deno.kill(-this.#process.pid, name);
     } catch (error) {

@@ -275,6 +275,17 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+test("a terminal that is closed is told to the project's program, which may go on", {
+  "p/MLproject": project("trap 'echo told > ../told.txt; exit 0' HUP; echo ready; while true; do sleep 0.05; done"),
+}, async (dir, client) => {
+  const process = await started(dir);
+  process.kill("SIGHUP");
+  assertEquals((await process.status).code, 0);
+  assertEquals(await Deno.readTextFile(join(dir, "told.txt")), "told\n");
+  const runs = await client.searchRuns({ experimentIds: ["0"] }).toArray();
+  assertEquals(runs.map(({ info }) => info.status), ["FINISHED", "FINISHED"]);
+});
+
 test("a second Ctrl-C ends a project's program that does not want to end", {
   "p/MLproject": project("trap '' INT; echo $$ > ../pid.txt; echo ready; while true; do sleep 0.05; done"),
 }, async (dir, client) => {

@@ -160,6 +160,7 @@ Deno.test("serveModel() says what it cannot serve", async () => {
     const port = Number(new URL(url).port);
     const cases: readonly (readonly [string, ServeModelOptions, string])[] = [
       [uri, { port }, `another program listens at 127.0.0.1:${port}: another port is wanted`],
+      [uri, { port: 0, hostname: "no.such.host.invalid" }, "it cannot listen at no.such.host.invalid:0: "],
       ["models:/m-00000000000000000000000000000000", {}, "m-00000000000000000000000000000000"],
       [join(dir, "nothing"), {}, "MLmodel"],
       [uri, { maxBatch: 0 }, "maxBatch must be at least 1: received 0"],
