@@ -24,7 +24,7 @@ const USAGE = `Measures this library beside Python's mlflow ${NEWEST}.
 
   deno task bench [name…] [--json]
 
-  name…     the benchmarks to run (all)
+  name…     the benchmarks to run, or the first word of their names (all)
   --json    one line a benchmark: {"bench", "ours", "peer", "unit", "ratio"}; ratio is how many times faster we are
   --help    this text
 
@@ -36,7 +36,7 @@ class UsageError extends Error {}
 async function main(args: readonly string[]): Promise<void> {
   const { names, json, help } = readArguments(args);
   if (help) return console.log(USAGE);
-  const benchmarks = names.map(find);
+  const benchmarks = names.flatMap(find);
   const executable = mlflowPython(NEWEST);
   const missing = missingMlflow(NEWEST);
   // A variable of the developer's own shell would send our runs elsewhere.
@@ -66,9 +66,12 @@ function readArguments(args: readonly string[]): { names: readonly string[]; jso
   }
 }
 
-function find(name: string): Benchmark {
-  const found = BENCHMARKS.find((benchmark) => benchmark.name === name);
-  if (found !== undefined) return found;
+/** The benchmark of a name, or all of a group: `training` is `training_reference` and the rest. */
+function find(name: string): readonly Benchmark[] {
+  const found = BENCHMARKS.filter((benchmark) => benchmark.name === name);
+  if (found.length > 0) return found;
+  const group = BENCHMARKS.filter((benchmark) => benchmark.name.startsWith(`${name}_`));
+  if (group.length > 0) return group;
   const names = BENCHMARKS.map(({ name }) => name).join(", ");
   throw new UsageError(`there is no benchmark "${name}": the names are ${names}`);
 }
@@ -76,14 +79,19 @@ function find(name: string): Benchmark {
 async function run(benchmark: Benchmark, folder: string, peer: Peer | undefined, json: boolean): Promise<void> {
   const { name, unit } = benchmark;
   const sides = [benchmark.ours(join(folder, "ours"))];
-  if (peer !== undefined) sides.push(benchmark.peer(peer));
+  if (peer !== undefined && benchmark.missing === undefined) sides.push(benchmark.peer(peer));
   const [ours, theirs] = await measure(sides, benchmark.rounds);
   const ratio = theirs && (isRate(unit) ? ours.median / theirs.median : theirs.median / ours.median);
   if (json) {
     const row = { bench: name, ours: rounded(ours.median), peer: rounded(theirs?.median), unit, ratio: rounded(ratio) };
     console.log(JSON.stringify(row));
   } else {
-    printRow(name, shown(ours, unit), shown(theirs, unit), ratio === undefined ? "–" : `${ratio.toFixed(1)} ×`);
+    printRow(
+      name,
+      shown(ours, unit),
+      shown(theirs, unit, benchmark.missing),
+      ratio === undefined ? "–" : `${ratio.toFixed(1)} ×`,
+    );
   }
 }
 
@@ -137,8 +145,8 @@ function printRow(name: string, ours: string, peer: string, ratio: string): void
   );
 }
 
-function shown(measured: Measured | undefined, unit: string): string {
-  if (measured === undefined) return "no MLflow";
+function shown(measured: Measured | undefined, unit: string, missing = "no MLflow"): string {
+  if (measured === undefined) return missing;
   const text = (value: number) => `${Number(value.toPrecision(3))}`;
   return `${text(measured.median)} ${unit} (${text(measured.low)} to ${text(measured.high)})`;
 }

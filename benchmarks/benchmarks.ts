@@ -7,6 +7,7 @@ import { MODEL_BENCHMARKS } from "./model_benchmarks.ts";
 import { type Peer, peerEnv } from "./peer.ts";
 import { SERVING_BENCHMARKS } from "./serving_benchmarks.ts";
 import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
+import { TRAINING_BENCHMARKS } from "./training_benchmarks.ts";
 
 /** Rounds without end, each a list of samples in the benchmark's unit; `return()` undoes what was set up for them. */
 export type Rounds = AsyncGenerator<readonly number[], void, void>;
@@ -25,6 +26,8 @@ export interface Benchmark {
   readonly ours: (folder: string) => Rounds;
   /** Python's side. */
   readonly peer: (peer: Peer) => Rounds;
+  /** Why Python's side cannot run though MLflow is there; undefined if it can. */
+  readonly missing?: string | undefined;
 }
 
 /** All benchmarks, in the order they run in. */
@@ -70,6 +73,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     peer: (peer) => coldStartNew(pythonProgram(peer), peer.folder),
   },
   ...STORE_BENCHMARKS,
+  ...TRAINING_BENCHMARKS,
   ...SERVING_BENCHMARKS,
   ...MODEL_BENCHMARKS,
 ];
