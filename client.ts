@@ -28,6 +28,7 @@ import type {
   ViewType,
 } from "./entities.ts";
 import { datasetInput, type LogInputOptions } from "./dataset.ts";
+import { distinctTime } from "./distinct_time.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
 import type { LoadImageOptions } from "./images.ts";
@@ -314,9 +315,10 @@ export class MlflowClient extends RegistryClient {
 
   /** Logs one value of a metric. */
   async logMetric(runId: string, key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
+    const { modelId, timestamp = modelId === undefined ? undefined : distinctTime(Date.now()) } = options;
     await this.#do(
       `Cannot log metric "${key}" to run "${runId}"`,
-      (store) => store.logBatch(runId, { metrics: [metricInput(key, value, options)] }),
+      (store) => store.logBatch(runId, { metrics: [metricInput(key, value, { ...options, timestamp })] }),
     );
   }
 
@@ -561,7 +563,8 @@ export class MlflowClient extends RegistryClient {
       ? { localDirectory: destination }
       : destination;
     return await this.#do(`Cannot download artifacts "${path}" of run "${runId}"`, async () => {
-      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), checkArtifactPath(path));
+      const name = basename(checkArtifactPath(path));
+      const target = join(localDirectory ?? await Deno.makeTempDir({ prefix: "mlflow-" }), name);
       await (await this.#artifacts(runId)).download(path, target, options);
       return target;
     });

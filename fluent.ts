@@ -12,6 +12,7 @@ import {
 import { getActiveModelId } from "./active_model.ts";
 import { defaultTags } from "./context.ts";
 import type { LoggedInput, LogInputOptions } from "./dataset.ts";
+import { distinctTime } from "./distinct_time.ts";
 import type {
   Dataset,
   Experiment,
@@ -260,8 +261,8 @@ export async function lastActiveRun(): Promise<RunRecord | undefined> {
  * functions do.
  */
 export async function logMetric(key: string, value: number, options: LogMetricOptions = {}): Promise<void> {
-  const stamped = stampedMetric(options);
-  await (activeRun() ?? await startedRun()).logMetric(key, value, stamped);
+  const told = ofActiveModel(options);
+  await (activeRun() ?? await startedRun()).logMetric(key, value, told);
 }
 
 /** Logs the values of several metrics at one step and time to the active run, and to the active model: all or none. */
@@ -269,12 +270,16 @@ export async function logMetrics(
   metrics: Readonly<Record<string, number>>,
   options: LogMetricOptions = {},
 ): Promise<void> {
-  const stamped = stampedMetric(options);
-  await (activeRun() ?? await startedRun()).logMetrics(metrics, stamped);
+  const told = ofActiveModel(options);
+  await (activeRun() ?? await startedRun()).logMetrics(metrics, told);
 }
 
-function stampedMetric(options: LogMetricOptions): LogMetricOptions {
-  return { timestamp: Date.now(), ...options, modelId: options.modelId ?? getActiveModelId() };
+/** The run of a scope stamps a value when it is told of it; one that has to be started first would be late. */
+function ofActiveModel(options: LogMetricOptions): LogMetricOptions {
+  const { modelId = getActiveModelId() } = options;
+  if (options.timestamp !== undefined || activeRun() !== undefined) return { ...options, modelId };
+  const now = Date.now();
+  return { ...options, modelId, timestamp: modelId === undefined ? now : distinctTime(now) };
 }
 
 /** Logs a param, which keeps its first value, to the active run. */

@@ -10,6 +10,7 @@ import {
   type TransferOptions,
 } from "./client.ts";
 import { datasetInput, type LoggedInput, type LogInputOptions } from "./dataset.ts";
+import { distinctTime } from "./distinct_time.ts";
 import type {
   Dataset,
   Figure,
@@ -95,13 +96,14 @@ export class Run implements AsyncDisposable {
 
   /** Logs the values of several metrics at one step and time: all of them or none. */
   async logMetrics(metrics: Readonly<Record<string, number>>, options: LogMetricOptions = {}): Promise<void> {
-    const stamped = { timestamp: Date.now(), ...options };
+    const now = Date.now();
     await this.#write(() => {
       const missing = this.#links.missing(options);
       const write = async () => {
         const modelId = options.modelId ?? this.#links.modelOf(options.step ?? 0);
+        const timestamp = options.timestamp ?? (modelId === undefined ? now : distinctTime(now));
         // MLflow's table of models' metrics cannot hold NaN, and would give 0 for it.
-        const one = (value: number) => ({ ...stamped, modelId: Number.isNaN(value) ? undefined : modelId });
+        const one = (value: number) => ({ ...options, timestamp, modelId: Number.isNaN(value) ? undefined : modelId });
         const entries = Object.entries(metrics);
         if (entries.length === 1) await this.client.logMetric(this.runId, ...entries[0], one(entries[0][1]));
         else {await this.client.logBatch(this.runId, {

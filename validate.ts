@@ -1,5 +1,6 @@
 import { posix } from "@std/path";
 import type { DatasetInput, MetricInput, Param, Tag } from "./entities.ts";
+import { absoluteLocation } from "./artifacts/uri.ts";
 import { readEnv } from "./env.ts";
 import { type ErrorCode, MlflowError } from "./errors.ts";
 import { pythonQuote, pythonText } from "./python_text.ts";
@@ -139,8 +140,27 @@ export function checkExperimentName(name: string): void {
   checkLength("name", name, LIMITS.experimentName);
 }
 
+/** A new experiment that a store may write as it is. */
+export interface CheckedExperiment {
+  readonly location: string | undefined;
+  readonly tags: readonly (readonly [key: string, value: string])[];
+}
+
+/** Checks the name and what else is told of a new experiment, and makes its location absolute. */
+export function checkNewExperiment(
+  name: string,
+  options: { readonly artifactLocation?: string; readonly tags?: Readonly<Record<string, string>> },
+): CheckedExperiment {
+  checkExperimentName(name);
+  const tags = Object.entries(options.tags ?? {});
+  for (const [key, value] of tags) checkExperimentTag(key, value);
+  const location = options.artifactLocation ? absoluteLocation(options.artifactLocation) : undefined;
+  if (location !== undefined) checkArtifactLocation(location);
+  return { location, tags };
+}
+
 /** Checks the length of an artifact location; `MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH` says how long one may be. */
-export function checkArtifactLocation(location: string): void {
+function checkArtifactLocation(location: string): void {
   const limit = Number(readEnv("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH") ?? LIMITS.artifactLocation);
   if (characters(location) > limit) {
     throw invalid(
@@ -169,6 +189,18 @@ export interface ChangedParam {
   readonly key: string;
   readonly old: string;
   readonly value: string;
+}
+
+/** What a second value of a model's metric at one time and step of a run is refused with: MLflow's tables hold one. */
+export function secondModelValue(
+  modelId: string,
+  { key, timestamp, step }: { readonly key: string; readonly timestamp: number; readonly step: number },
+): MlflowError {
+  return new MlflowError(
+    "BAD_REQUEST",
+    `Model ${modelId} has another value of metric '${key}' of this time (${timestamp}) and step (${step}), and can have ` +
+      "one alone.",
+  );
 }
 
 /** Refuses to change params; `count` is how many were given together. Nothing is refused where none has changed. */

@@ -3,6 +3,7 @@ import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { random } from "../random.ts";
 import { retryDelay } from "../stores/retry.ts";
+import { Silence } from "../stores/silence.ts";
 import { fromFolder, notThere } from "./artifact_path.ts";
 import { FileWriter } from "./file_writer.ts";
 import { broken, checkSize, type Incoming, type OpenFile, type Wanted } from "./incoming.ts";
@@ -11,7 +12,6 @@ import { forEachFile, forEachParallel, PARALLEL_FILES } from "./parallel.ts";
 import { piecesOf } from "./pieces.ts";
 import { Progress } from "./progress.ts";
 import type { TransferOptions } from "./repository.ts";
-import { StallWatch } from "./stall.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
 
 /** Files up to this size, in bytes, are held in memory whole. */
@@ -143,11 +143,11 @@ async function fill(
   let ownFault = false;
   try {
     for (let failures = 0;;) {
-      using watch = new StallWatch(settings.timeout, progress.signal);
+      using silence = new Silence(settings.timeout, progress.signal);
       // What `open` refuses was tried often enough; only what breaks off later is taken up again.
       // Without a mark of the version, the rest of the file may be that of another one.
       const from = etag === undefined ? start : at;
-      const incoming = await open({ start: from, end, etag, signal: watch.signal });
+      const incoming = await open({ start: from, end, etag, signal: silence.signal });
       try {
         if (incoming.start !== from && end !== undefined) {
           throw new MlflowError("NOT_IMPLEMENTED", `the server does not give parts of artifact '${path}'`);
@@ -160,7 +160,7 @@ async function fill(
         etag = incoming.etag;
         const size = end ?? incoming.size ?? listed;
         if (end === undefined && file === undefined && size !== undefined && size <= SMALL) {
-          const bytes = await collectSmall(incoming.body, size, watch);
+          const bytes = await collectSmall(incoming.body, size, silence);
           checkSize(path, bytes.length, size);
           ownFault = true;
           await Deno.writeFile(temporary, bytes);
@@ -170,7 +170,7 @@ async function fill(
         ownFault = true;
         file ??= await FileWriter.open(temporary, at);
         ownFault = false;
-        for await (const chunk of piecesOf(incoming.body, watch)) {
+        for await (const chunk of piecesOf(incoming.body, silence)) {
           ownFault = true;
           await file.write(chunk);
           at += chunk.length;
@@ -207,11 +207,11 @@ async function fill(
 async function collectSmall(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   size: number,
-  watch: StallWatch,
+  silence: Silence,
 ): Promise<Uint8Array<ArrayBuffer>> {
   let bytes = new Uint8Array(size);
   let length = 0;
-  for await (const chunk of piecesOf(body, watch)) {
+  for await (const chunk of piecesOf(body, silence)) {
     if (length + chunk.length > size) {
       length = size + 1;
       bytes = new Uint8Array(length);

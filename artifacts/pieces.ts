@@ -4,7 +4,7 @@ const PIECE = 256 * 1024;
 /** What ends the reading of a stream, and is told that it goes on. */
 export interface PieceWatch {
   readonly signal: AbortSignal | undefined;
-  moved?(): void;
+  heard?(): void;
 }
 
 /** The pieces of a stream, until it is ended. Each of them holds only until the next one is asked for. */
@@ -22,7 +22,7 @@ export async function* piecesOf<T extends Uint8Array>(
       const { done, value } = await reader.read();
       signal?.throwIfAborted();
       if (done || value === undefined) return;
-      watch?.moved?.();
+      watch?.heard?.();
       yield value;
     }
   } catch (error) {

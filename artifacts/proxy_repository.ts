@@ -1,6 +1,7 @@
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import type { HttpClient } from "../stores/http.ts";
+import { Silence } from "../stores/silence.ts";
 import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder, listedEntry } from "./artifact_path.ts";
 import { download, type DownloadSource, walkByListing } from "./download.ts";
 import { type Incoming, incoming, nothing, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
@@ -10,7 +11,6 @@ import { ProxyParts } from "./proxy_parts.ts";
 import type { ArtifactRepository, ByteRange, TransferOptions } from "./repository.ts";
 import { fileBody, type SizedBody } from "./request_body.ts";
 import { openSpool } from "./spool.ts";
-import { StallWatch } from "./stall.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
 import { checkArrived, inParts, upload } from "./upload.ts";
 
@@ -168,13 +168,13 @@ export class ProxyRepository implements ArtifactRepository {
     progress: Progress,
     repeatable: boolean,
   ): Promise<void> {
-    using watch = new StallWatch(this.#settings.timeout, progress.signal);
+    using silence = new Silence(this.#settings.timeout, progress.signal);
     let sent = 0;
     const body = () => {
       progress.add(-sent);
       sent = 0;
       return open((bytes) => {
-        watch.moved();
+        silence.heard();
         sent += bytes;
         progress.add(bytes);
       });
@@ -187,7 +187,7 @@ export class ProxyRepository implements ArtifactRepository {
       headers: CONTENT,
       repeatable,
       timeout: Infinity,
-      signal: watch.signal,
+      signal: silence.signal,
     });
   }
 

@@ -1,8 +1,8 @@
 import { MlflowError } from "../errors.ts";
 import { random } from "../random.ts";
 import { type FailedAttempt, retryDelay } from "../stores/retry.ts";
+import { Silence } from "../stores/silence.ts";
 import type { SizedBody } from "./request_body.ts";
-import { StallWatch } from "./stall.ts";
 import type { TransferSettings } from "./transfer_settings.ts";
 
 /** A request that is ready to go: with the address, the headers and the body that it has in the end. */
@@ -39,12 +39,12 @@ export class Sender {
     signal?: AbortSignal,
   ): Promise<Response> {
     for (let retries = 0;; retries++) {
-      using watch = new StallWatch(this.#settings.timeout, signal);
-      const { url, ...init } = await prepare(() => watch.moved());
+      using silence = new Silence(this.#settings.timeout, signal);
+      const { url, ...init } = await prepare(() => silence.heard());
       let attempt: FailedAttempt = { status: undefined, retryAfter: null, unsent: false, final: false };
       let failure: MlflowError;
       try {
-        const response = await fetch(url, { ...init, signal: watch.signal });
+        const response = await fetch(url, { ...init, signal: silence.signal });
         if (response.ok) return response;
         attempt = { ...attempt, status: response.status, retryAfter: response.headers.get("retry-after") };
         failure = this.#refusal(response, await response.text(), withoutQuery(url));

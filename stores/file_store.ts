@@ -13,11 +13,9 @@ import type {
   RunInfo,
   RunRecord,
 } from "../entities.ts";
-import { absoluteLocation } from "../artifacts/uri.ts";
 import { readBooleanEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
 import {
-  checkArtifactLocation,
   checkBatch,
   checkBulkInterval,
   checkDatasetInputs,
@@ -25,6 +23,7 @@ import {
   checkExperimentName,
   checkExperimentTag,
   checkLoggedModelName,
+  checkNewExperiment,
   checkRunId,
   type LengthPolicy,
 } from "../validate.ts";
@@ -100,12 +99,8 @@ export class FileStore implements TrackingStore {
   }
 
   async createExperiment(name: string, options: NewExperiment = {}): Promise<string> {
-    checkExperimentName(name);
-    const { artifactLocation: given, artifactRoot, tags = {} } = options;
-    for (const [key, value] of Object.entries(tags)) checkExperimentTag(key, value);
-    const location = given && absoluteLocation(given);
-    if (location) checkArtifactLocation(location);
-    return this.#experiments.create(name, location, Object.entries(tags), artifactRoot);
+    const { location, tags } = checkNewExperiment(name, options);
+    return this.#experiments.create(name, location, tags, options.artifactRoot);
   }
 
   async getExperiment(experimentId: string): Promise<Experiment> {

@@ -45,6 +45,6 @@ export class Silence implements Disposable {
   #check(): void {
     if (performance.now() - this.#heardAt < this.timeout) return;
     this.#timedOut = true;
-    this.#controller.abort(new DOMException("The server was silent for too long", "TimeoutError"));
+    this.#controller.abort(new DOMException(`The server was silent for ${this.timeout} ms`, "TimeoutError"));
   }
 }

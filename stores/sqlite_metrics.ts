@@ -1,6 +1,6 @@
 import type { Metric, MetricOfRun, Page } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import type { CheckedMetric } from "../validate.ts";
+import { type CheckedMetric, secondModelValue } from "../validate.ts";
 import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import type { SqliteDatabase } from "./sqlite_database.ts";
 import { METRIC_COLUMNS, type MetricRow, toMetric, toMetricRow } from "./sqlite_rows.ts";
@@ -141,11 +141,7 @@ export class SqliteMetrics {
     )!;
     const [name, digest] = [dataset?.name ?? null, dataset?.digest ?? null];
     if (metric_value === row.value && dataset_name === name && dataset_digest === digest) return;
-    throw new MlflowError(
-      "BAD_REQUEST",
-      `Model ${modelId} has another value of metric '${row.key}' of this time (${row.timestamp}) and step (${row.step}), ` +
-        "and can have one alone.",
-    );
+    throw secondModelValue(modelId, row);
   }
 }
 

@@ -15,7 +15,6 @@ import type {
 import { doing, MlflowError } from "../errors.ts";
 import { readBooleanEnv, readEnv } from "../env.ts";
 import {
-  checkArtifactLocation,
   checkBatch,
   checkBulkInterval,
   checkDatasetInputs,
@@ -23,6 +22,7 @@ import {
   checkExperimentName,
   checkExperimentTag,
   checkLoggedModelName,
+  checkNewExperiment,
   checkRunId,
   type LengthPolicy,
 } from "../validate.ts";
@@ -99,11 +99,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   async createExperiment(name: string, options: NewExperiment = {}): Promise<string> {
-    checkExperimentName(name);
-    const tags = Object.entries(options.tags ?? {});
-    for (const [key, value] of tags) checkExperimentTag(key, value);
-    const location = options.artifactLocation && absoluteLocation(options.artifactLocation);
-    if (location) checkArtifactLocation(location);
+    const { location, tags } = checkNewExperiment(name, options);
     return await this.#db.write(() => this.#experiments.insert(name, location, tags, options.artifactRoot));
   }
 

@@ -107,6 +107,37 @@ Deno.test("setActiveModel() makes metrics also the model's, by name or id, until
     await assertRejects(() => setActiveModel({ modelId: "m-none" }), MlflowError, 'Cannot set active model "m-none"');
   }));
 
+for (const scheme of ["memory", "file"]) {
+  Deno.test(`logMetric() keeps values of a model that come within one millisecond, in ${scheme}:`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "mlflow-deno-" });
+    await tracked(`${scheme}:${folder}`, async () => {
+      const { modelId } = await setActiveModel("m");
+      for (let i = 0; i < 20; i++) await mlflow.logMetric("loss", i);
+      clearActiveModel();
+      const run = mlflow.activeRun()!;
+      for (let i = 20; i < 30; i++) await run.logMetric("loss", i, { modelId });
+      for (let i = 30; i < 40; i++) await run.client.logMetric(run.runId, "loss", i, { modelId });
+      const { metrics } = await getLoggedModel(modelId);
+      const all = Array.from({ length: 40 }, (_, i) => i);
+      assertEquals(metrics.map(({ value }) => value).sort((a, b) => a - b), all);
+      assertEquals((await mlflow.getMetricHistory(run.runId, "loss")).map(({ value }) => value), all);
+      const at = { modelId, timestamp: 5, step: 1 };
+      await run.logMetric("loss", 1, at);
+      await run.logMetric("loss", 1, at);
+      const error = await assertRejects(() => run.logMetric("loss", 2, at), MlflowError);
+      assertEquals(
+        [error.code, error.reason],
+        [
+          "BAD_REQUEST",
+          `Model ${modelId} has another value of metric 'loss' of this time (5) and step (1), and can have one alone.`,
+        ],
+      );
+      assertEquals((await getLoggedModel(modelId)).metrics.length, 41);
+    });
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
 Deno.test("getArtifactUri(), setExperimentTags(), deleteExperimentTag() and flush() work on what is active", () =>
   tracked("memory:rest", async (dir) => {
     const run = await mlflow.startRun();

@@ -141,6 +141,8 @@ Deno.test("Run.logArtifact() and the like write files; listArtifacts() waits for
     );
     const target = await client.downloadArtifacts(run.runId, "to", join(dir, "copy"));
     assertEquals(await Deno.readTextFile(join(target, "deep", "é")), "22");
+    const file = await client.downloadArtifacts(run.runId, "to/deep/é", join(dir, "one"));
+    assertEquals([file, await Deno.readTextFile(file)], [join(dir, "one", "é"), "22"]);
 
     const figure = { width: 1, height: 1, toPng: () => Promise.reject(new Error()), toSvg: () => Promise.resolve("") };
     const wrong = await assertRejects(() => run.logFigure(figure, "f.jpg"), TypeError);

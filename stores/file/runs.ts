@@ -10,6 +10,7 @@ import {
   checkUnchanged,
   givenRunName,
   RUN_NAME_TAG,
+  secondModelValue,
 } from "../../validate.ts";
 import { isInView, runQuery } from "../in_memory_search.ts";
 import { randomRunName } from "../run_name.ts";
@@ -19,7 +20,15 @@ import { checkKeys, isKey, locked, readText, removeKey, writeKey } from "./files
 import type { Layout, Place } from "./layout.ts";
 import { type Meta, readMeta, runMeta, runStatusNumber, stageOf, writeMeta } from "./meta.ts";
 import { MetricFiles } from "./metric_files.ts";
-import { compareBy, distinct, type MetricLine, readLines, writeModelLine, writeRunLine } from "./metric_lines.ts";
+import {
+  compareBy,
+  distinct,
+  identityOf,
+  type MetricLine,
+  readLines,
+  writeModelLine,
+  writeRunLine,
+} from "./metric_lines.ts";
 import type { FileModels } from "./models.ts";
 import { infoOf, mapSome, readInfo, readRun, readSome } from "./read.ts";
 
@@ -114,6 +123,7 @@ export class FileRuns {
         checkKeys(join(model.folder, "metrics"), "metric", own.map(({ key }) => key));
         for (const { dataset } of own) checkDatasetWords(dataset);
       }
+      for (const [path, own] of Map.groupBy(modelMetrics, modelPath)) checkOneValue(path, own, runId);
       for (const { key, value } of newParams) writeKey(folder, "params", key, value);
       for (const [key, own] of Map.groupBy(metrics, ({ key }) => key)) {
         this.#metricFiles.append(join(folder, "metrics", key), "run", own.map((metric) => toLine(metric)));
@@ -232,6 +242,19 @@ function findNewParams(runId: string, folder: string, params: readonly Param[]):
   });
   checkUnchanged(runId, changed, params.length);
   return added;
+}
+
+/** Refuses another value of a model's metric where the run has logged one of the same time and step. */
+function checkOneValue(path: string, metrics: readonly CheckedMetric[], runId: string): void {
+  const known = new Map(readLines(readText(path) ?? "", "model", path).map((line) => [identityOf(line), line]));
+  for (const metric of metrics) {
+    const line = { ...metric, runId };
+    const other = known.get(identityOf(line));
+    const isSame = other === undefined || (Object.is(other.value, line.value) &&
+      other.dataset?.name === line.dataset?.name && other.dataset?.digest === line.dataset?.digest);
+    if (!isSame) throw secondModelValue(metric.modelId!, metric);
+    known.set(identityOf(line), line);
+  }
 }
 
 /** Spaces part the words of a line: with one in a name, neither MLflow nor we could read the model any more. */

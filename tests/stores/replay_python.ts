@@ -59,8 +59,7 @@ def model(m):
     return {"modelId": m.model_id, "experimentId": m.experiment_id, "name": m.name,
         "artifactLocation": m.artifact_location, "creationTimestamp": m.creation_timestamp,
         "lastUpdatedTimestamp": m.last_updated_timestamp,
-        "status": str(m.status).removeprefix("UPLOAD_"), "modelType": m.model_type or None,
-        "sourceRunId": m.source_run_id or None, "params": dict(m.params), "tags": dict(m.tags), "metrics": metrics}
+        "status": str(m.status).removeprefix("UPLOAD_"), "modelType": m.model_type, "sourceRunId": m.source_run_id, "params": dict(m.params), "tags": dict(m.tags), "metrics": metrics}
 
 def page(found, write):
     token = found.token or None
