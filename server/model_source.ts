@@ -1,11 +1,19 @@
 import { fileURLToPath } from "node:url";
 import { posix, resolve } from "@std/path";
 import { hasScheme } from "../artifacts/uri.ts";
+import { readEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
 import { findModelVersion, isModelUri, type ModelUri, parseModelUri } from "../model_uri.ts";
 import type { NewModelVersion } from "../stores/registry_store.ts";
 import type { TrackingStore } from "../stores/store.ts";
 import { invalid } from "../validate.ts";
+import { isPrompt } from "../validate_registry.ts";
+
+/** Schemes whose URIs name the host that is to be asked. */
+const HOST_SCHEMES: ReadonlySet<string> = new Set(
+  ["ftp", "sftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts", "r2", "b2", "abfss"],
+);
+const ALLOWED_SCHEMES = "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES";
 
 /**
  * The new version that a request asks for, its source checked: whoever may register must not read by it what lies
@@ -13,6 +21,7 @@ import { invalid } from "../validate.ts";
  */
 export async function checkSource(version: NewModelVersion, store: TrackingStore): Promise<NewModelVersion> {
   const { source, runId, modelId } = version;
+  checkHost(source);
   const uri = isModelUri(source) ? readUri(source) : undefined;
   if (uri !== undefined && !("modelId" in uri)) return await ofVersion(version, uri, store);
   const named = modelId ? "model_id" : "run_id";
@@ -25,7 +34,9 @@ export async function checkSource(version: NewModelVersion, store: TrackingStore
   if (!hasScheme(source) || /^file:/i.test(source)) {
     if (root !== undefined && isLocal(root) && isBelow(pathOf(source), pathOf(root))) return version;
     throw invalid(
-      `Invalid model version source: '${source}'. To use a local path as a model version source, the ${named} request ` +
+      `Invalid model version source: '${
+        root === undefined ? source : pathOf(source)
+      }'. To use a local path as a model version source, the ${named} request ` +
         `parameter has to be specified and the local path has to be contained within the artifact directory of the run ` +
         `specified by the ${named}.`,
     );
@@ -33,9 +44,7 @@ export async function checkSource(version: NewModelVersion, store: TrackingStore
   checkPlain(source);
   if (uri !== undefined && modelId !== uri.modelId) throw wrong;
   if (/^runs:/i.test(source) && (modelId || /^runs:\/+([^/]+)/i.exec(source)?.[1] !== runId)) throw wrong;
-  const served = /^mlflow-artifacts:/i.test(source) ||
-    /^https?:.*\/api\/2\.0\/mlflow-artifacts\/artifacts\//i.test(source);
-  if (served && !(root !== undefined && isWithin(source, root))) throw wrong;
+  if (/^mlflow-artifacts:/i.test(source) && !(root !== undefined && isWithin(source, root))) throw wrong;
   return version;
 }
 
@@ -45,8 +54,13 @@ async function ofVersion(
   uri: Exclude<ModelUri, { readonly modelId: string }>,
   { registry }: TrackingStore,
 ): Promise<NewModelVersion> {
-  const found = await findModelVersion(uri, registry);
   const { source, runId, modelId } = version;
+  if (isPrompt((await registry.getRegisteredModel(uri.name)).tags)) {
+    throw invalid(
+      `Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`,
+    );
+  }
+  const found = await findModelVersion(uri, registry);
   // A logged model that our stores tell by the source of the version is not MLflow's to know.
   if ((runId !== undefined && runId !== found.runId) || (modelId !== undefined && modelId !== found.modelId)) {
     throw invalid(
@@ -72,14 +86,32 @@ async function rootOf(
 }
 
 function readUri(source: string): ModelUri {
+  if (/^models:\/\/[^/]/i.test(source)) {
+    throw invalid(
+      `Invalid model version source: '${source}'. Registered model sources must use the active model registry.`,
+    );
+  }
   try {
-    if (!/^models:\/\/[^/]/i.test(source)) return parseModelUri(source);
+    return parseModelUri(source);
   } catch {
     // told below
   }
   throw invalid(
     `Invalid model version source: '${source}'. The model_id request parameter must identify the resource that contains ` +
       "the source.",
+  );
+}
+
+/** Refuses what the server would have to ask of a host that it is told: it may reach hosts that the asker may not. */
+function checkHost(source: string): void {
+  const [, scheme = "", authority] = /^([a-z][\w+.-]*):(?:\/\/([^/?#]*))?/i.exec(source) ?? [];
+  if (!HOST_SCHEMES.has(scheme.toLowerCase()) || !authority) return;
+  const allowed = readEnv(ALLOWED_SCHEMES)?.split(",").map((name) => name.trim().toLowerCase()) ?? [];
+  if (allowed.includes(scheme.toLowerCase())) return;
+  throw invalid(
+    `'source' cannot use the '${scheme.toLowerCase()}' scheme: the '${scheme.toLowerCase()}' scheme addresses a host other than ` +
+      "the tracking server's configured artifact storage, so the server would connect to the host named in the URI. Set the " +
+      `${ALLOWED_SCHEMES} environment variable on the server to allow it.`,
   );
 }
 

@@ -53,8 +53,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     checkRegistryTags(tags);
     return await this.#db.write(() => {
-      const [existing] = this.#models([name]);
-      if (existing !== undefined) throw nameTaken(name, existing.tags, tags);
+      if (this.#hasModel(name)) throw nameTaken(name, this.#model(name).tags, tags);
       const now = Date.now();
       this.#db.run(
         "INSERT INTO registered_models (name, creation_time, last_updated_time, description) VALUES (?, ?, ?, ?)",
@@ -77,9 +76,8 @@ export class SqliteRegistry implements RegistryStore {
     checkNewModelName(newName);
     checkModelName(name);
     return await this.#db.write(() => {
-      this.#model(name);
-      const [other] = newName === name ? [] : this.#models([newName]);
-      if (other !== undefined) throw nameTaken(newName, {});
+      this.#checkModel(name);
+      if (newName !== name && this.#hasModel(newName)) throw nameTaken(newName, {});
       const now = Date.now();
       // Versions, tags and aliases follow by their foreign keys.
       this.#change("registered_models", { name: newName, last_updated_time: now }, "name = ?", name);
@@ -91,7 +89,7 @@ export class SqliteRegistry implements RegistryStore {
   async updateRegisteredModel(name: string, description: string): Promise<RegisteredModel> {
     checkModelName(name);
     return await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       this.#change("registered_models", { description, last_updated_time: Date.now() }, "name = ?", name);
       return this.#model(name);
     });
@@ -100,7 +98,7 @@ export class SqliteRegistry implements RegistryStore {
   async deleteRegisteredModel(name: string): Promise<void> {
     checkModelName(name);
     await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       for (
         const table of [
           "model_version_tags",
@@ -139,7 +137,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     checkRegistryTag(key, value);
     await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       this.#putModelTag(name, key, value);
     });
   }
@@ -148,7 +146,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     checkName(key, "key");
     await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       this.#delete("registered_model_tags", "name = ? AND key = ?", name, key);
     });
   }
@@ -158,7 +156,7 @@ export class SqliteRegistry implements RegistryStore {
     checkNewAlias(alias);
     const number = checkModelVersion(version);
     await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       this.#db.run(
         "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?, ?, ?) " +
           "ON CONFLICT DO UPDATE SET version = excluded.version",
@@ -173,7 +171,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     checkAlias(alias);
     await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       this.#delete("registered_model_aliases", "name = ? AND alias = ?", name, alias);
     });
   }
@@ -182,10 +180,15 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     checkAlias(alias);
     return await this.#db.read(() => {
-      const { aliases, latestVersions } = this.#model(name);
-      if (alias.toLowerCase() === "latest") return latestOf(name, latestVersions);
-      if (!Object.hasOwn(aliases, alias)) throw aliasNotFound(alias);
-      return this.#version(name, aliases[alias]);
+      this.#checkModel(name);
+      if (alias.toLowerCase() === "latest") return latestOf(name, this.#model(name).latestVersions);
+      const row = this.#db.get(
+        `SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?${this.#workspace()}`,
+        name,
+        alias,
+      );
+      if (row === undefined) throw aliasNotFound(alias);
+      return this.#version(name, Number(row.version));
     });
   }
 
@@ -195,7 +198,7 @@ export class SqliteRegistry implements RegistryStore {
     checkRegistryTags(tags);
     const { source, storageLocation, runId } = await findSource(version, this, models);
     return await this.#db.write(() => {
-      this.#model(name);
+      this.#checkModel(name);
       const last = this.#db.get(
         `SELECT MAX(version) AS version FROM model_versions WHERE name = ?${this.#workspace()}`,
         name,
@@ -231,7 +234,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     const number = checkModelVersion(version);
     return await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       this.#changeVersion(name, number, { description, last_updated_time: Date.now() });
       return this.#version(name, number);
     });
@@ -248,7 +251,7 @@ export class SqliteRegistry implements RegistryStore {
     checkModelName(name);
     const number = checkModelVersion(version);
     return await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       const now = Date.now();
       if (archiveExistingVersions) {
         const others = "name = ? AND version != ? AND current_stage = ?";
@@ -264,7 +267,7 @@ export class SqliteRegistry implements RegistryStore {
     const number = checkModelVersion(version);
     checkModelName(name);
     await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       const now = Date.now();
       this.#change("registered_models", { last_updated_time: now }, "name = ?", name);
       this.#delete("registered_model_aliases", "name = ? AND version = ?", name, number);
@@ -298,7 +301,7 @@ export class SqliteRegistry implements RegistryStore {
     const number = checkModelVersion(version);
     checkRegistryTag(key, value);
     await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       this.#putVersionTag(name, number, key, value);
     });
   }
@@ -308,7 +311,7 @@ export class SqliteRegistry implements RegistryStore {
     const number = checkModelVersion(version);
     checkName(key, "key");
     await this.#db.write(() => {
-      this.#version(name, number);
+      this.#checkVersion(name, number);
       this.#delete("model_version_tags", "name = ? AND version = ? AND key = ?", name, number, key);
     });
   }
@@ -380,6 +383,24 @@ export class SqliteRegistry implements RegistryStore {
       key,
       value,
     );
+  }
+
+  #hasModel(name: string): boolean {
+    return this.#db.get(`SELECT 1 FROM registered_models WHERE name = ?${this.#workspace()}`, name) !== undefined;
+  }
+
+  #checkModel(name: string): void {
+    if (!this.#hasModel(name)) throw modelNotFound(name);
+  }
+
+  #checkVersion(name: string, version: number): void {
+    const found = this.#db.get(
+      `SELECT 1 FROM model_versions WHERE name = ? AND version = ? AND current_stage != ?${this.#workspace()}`,
+      name,
+      version,
+      DELETED_STAGE,
+    );
+    if (found === undefined) throw versionNotFound(name, version);
   }
 
   #model(name: string): RegisteredModel {

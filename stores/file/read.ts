@@ -37,9 +37,9 @@ export async function mapSome<T, R>(items: readonly T[], work: (item: T) => Prom
 }
 
 /** What can be read of several folders: those without a description, or a broken one, are left out with a warning. */
-export async function readSome<T>(
-  places: readonly Place[],
-  read: (place: Place) => Promise<T | undefined>,
+export async function readSome<T, P extends { readonly folder: string }>(
+  places: readonly P[],
+  read: (place: P) => Promise<T | undefined>,
 ): Promise<T[]> {
   const found = await mapSome(places, async (place) => {
     try {

@@ -34,7 +34,7 @@ import {
 } from "../registry_store.ts";
 import { checkKeys, listFolder, locked, readKeys, removeKey, writeKey } from "./files.ts";
 import { type Meta, readMeta, readMetaAsync, writeMeta } from "./meta.ts";
-import { mapSome } from "./read.ts";
+import { mapSome, readSome } from "./read.ts";
 
 /** The most bytes that file systems take for one name. */
 const NAME_BYTES = 255;
@@ -124,9 +124,7 @@ export class FileRegistry implements RegistryStore {
     const limit = modelLimit(search.maxResults);
     const offset = pageOffset(search.pageToken);
     const query = registeredModelQuery(search);
-    const models = (await mapSome(this.#names(), (name) => this.#readModel(name))).filter((model) =>
-      model !== undefined
-    );
+    const models = await readSome(this.#places(), ({ name }) => this.#readModel(name));
     return pageOf(query.find(models).slice(offset, offset + limit + 1), limit, offset);
   }
 
@@ -275,7 +273,7 @@ export class FileRegistry implements RegistryStore {
     const limit = versionLimit(search.maxResults);
     const offset = pageOffset(search.pageToken);
     const query = modelVersionQuery(search);
-    const versions = (await mapSome(this.#names(), (name) => this.#readVersions(name))).flat();
+    const versions = (await readSome(this.#places(), ({ name }) => this.#readVersions(name))).flat();
     return pageOf(query.find(versions).slice(offset, offset + limit + 1), limit, offset);
   }
 
@@ -311,8 +309,10 @@ export class FileRegistry implements RegistryStore {
     return locked(this.#root, work);
   }
 
-  #names(): string[] {
-    return listFolder(this.#root).filter(({ isFile }) => !isFile).map(({ name }) => name);
+  /** The folders that may be registered models. */
+  #places(): { readonly name: string; readonly folder: string }[] {
+    return listFolder(this.#root).filter(({ isFile }) => !isFile)
+      .map(({ name }) => ({ name, folder: this.#modelFolder(name) }));
   }
 
   #modelFolder(name: string): string {
