@@ -36,7 +36,7 @@ test("lays out its folder as MLflow does", async (store, folder) => {
     read("version-2", "meta.yaml"),
     "creation_timestamp: <now>\ncurrent_stage: Deleted_Internal\ndeployment_job_state: null\ndescription: null\n" +
       "last_updated_timestamp: <now>\nmodel_id: null\nname: digits\nrun_id: null\nrun_link: null\n" +
-      "source: s3://bucket/model\nstatus: READY\nstatus_message: null\nstorage_location: s3://bucket/model\n" +
+      'source: "s3://bucket/model"\nstatus: READY\nstatus_message: null\nstorage_location: "s3://bucket/model"\n' +
       "user_id: null\nversion: 2\nworkspace: default\n",
   );
 });
