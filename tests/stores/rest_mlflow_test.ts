@@ -2,9 +2,9 @@
 import { assertEquals } from "@std/assert";
 import type { DatasetInput } from "../../entities.ts";
 import { RestStore } from "../../stores/rest_store.ts";
-import { type Mlflow, mlflowPython, mlflowTest, type MlflowVersion } from "../support/mlflow.ts";
+import { type Mlflow, mlflowTest, type MlflowVersion } from "../support/mlflow.ts";
 import type { MlflowServer } from "../support/mlflow_server.ts";
-import { missingPostgres, Postgres } from "../support/postgres.ts";
+import { MLFLOW_3 } from "./mlflow_deviations.ts";
 import { checkStoreContract } from "./store_contract.ts";
 
 const RENAME = "renames an experiment, but never to a name in use";
@@ -12,11 +12,6 @@ const EXPERIMENTS = "searches experiments by name, time, id, tag and stage, in a
 const RUNS = "searches runs by metrics, params, tags and attributes";
 const MODELS = "searches logged models by attributes, params, tags and metrics on datasets, in any order";
 
-/** What no MLflow 3 server keeps. */
-const MLFLOW_3 = {
-  [RENAME]: "MLflow's server gives its database's error, BAD_REQUEST",
-  [MODELS]: "MLflow's server finds nothing on a dataset whose digest is not given",
-};
 const NO_NULL = "this release knows no IS NULL";
 const NO_MODELS = "MLflow 2 has no logged models";
 const NO_LISTS = "this release knows lists of run ids alone";
@@ -62,16 +57,6 @@ for (const version of ["3.17.2", "3.10.0", "2.22.5"] as const) {
     if (version === "3.17.2") await t.step("and either reads what the other wrote", () => bothWays(mlflow, server.url));
   });
 }
-
-mlflowTest(
-  "RestStore keeps the contract over MLflow on PostgreSQL",
-  { missing: missingPostgres(mlflowPython()) },
-  async (mlflow, t) => {
-    await using postgres = await Postgres.start();
-    await using server = await start(mlflow, postgres.uri);
-    await checkStoreContract(t, () => RestStore.open(server.url), { skip: SKIPPED[mlflow.version] });
-  },
-);
 
 /** A server without the processes for jobs that MLflow 3 starts beside it, which is up in half the time. */
 async function start(mlflow: Mlflow, backendStoreUri: string): Promise<MlflowServer> {

@@ -58,9 +58,14 @@ export class Postgres implements AsyncDisposable {
 /** Why no PostgreSQL can be started here for this Python; undefined where one can. */
 export function missingPostgres(python: string): string | undefined {
   if (findPrograms() === undefined) return `no PostgreSQL in ${DEBIAN}`;
+  return missingPackage(python, "psycopg2");
+}
+
+/** Why a Python cannot import a package; undefined where it is there. */
+export function missingPackage(python: string, name: string): string | undefined {
   const lib = join(python, "..", "..", "lib");
-  const drivers = entries(lib).map((name) => join(lib, name, "site-packages", "psycopg2"));
-  if (!drivers.some((path) => entries(path).length > 0)) return `no psycopg2 beside ${python}`;
+  const found = entries(lib).map((release) => join(lib, release, "site-packages", name));
+  if (!found.some((path) => entries(path).length > 0)) return `no ${name} beside ${python}`;
 }
 
 /** The folder of the newest release's programs. */
