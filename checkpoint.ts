@@ -27,6 +27,9 @@ export interface CheckpointedRun {
   logDict(dictionary: unknown, artifactFile: string): Promise<void>;
   /** Sets a tag. */
   setTag(key: string, value: unknown): Promise<void>;
+  /** Logs a model; wanted where checkpoints are to be models. */
+  // deno-lint-ignore no-explicit-any -- what a run takes of a model is the run's
+  logModel?(model: any, options: { name: string; step: number; pythonCopy: boolean }): Promise<unknown>;
 }
 
 /** The part of a `tf.LayersModel` that a checkpoint is made of. */
@@ -55,6 +58,14 @@ export interface MlflowCheckpointOptions {
   /** Looks after each epoch, or after so many batches. @default {"epoch"} */
   readonly saveFreq?: "epoch" | number;
   /**
+   * What a checkpoint becomes. As a `"model"` of its own, `checkpoint-<step>`, it stands in MLflow's UI among the run's
+   * models with its step, the epoch or the number of batches, and the metrics of that step; nothing is replaced, and
+   * `loadModel` brings it back.
+   *
+   * @default {"artifact"}
+   */
+  readonly saveAs?: "artifact" | "model";
+  /**
    * Whether a copy for Python is kept beside, which `mlflow.tensorflow.load_checkpoint` opens. Where Keras has no like of
    * the model it is left out, which is told once.
    *
@@ -72,6 +83,9 @@ const TFJS = ".tfjs";
 
 /** A checkpoint on its way to the run. */
 interface Checkpoint {
+  /** The model, which meanwhile is trained on. */
+  readonly model: CheckpointedModel;
+  /** What it was. */
   readonly artifacts: ModelArtifactsLike;
   /** The same for Keras. */
   readonly copy: ModelFile | undefined;
@@ -99,7 +113,7 @@ interface Checkpoint {
 export function mlflowCheckpoint(options: MlflowCheckpointOptions = {}): TrainingCallback {
   const { monitor = "val_loss", mode = "min", saveBestOnly = true, saveWeightsOnly = false, saveFreq = "epoch" } =
     options;
-  const { pythonCopy = true, onError = "warn" } = options;
+  const { saveAs = "artifact", pythonCopy = true, onError = "warn" } = options;
   if (mode !== "min" && mode !== "max") throw new TypeError(`mode must be "min" or "max": received "${mode}"`);
   if (saveFreq !== "epoch" && !(Number.isInteger(saveFreq) && saveFreq >= 1)) {
     throw new RangeError(`saveFreq must be "epoch" or a whole number of at least 1: received ${saveFreq}`);
@@ -129,6 +143,7 @@ export function mlflowCheckpoint(options: MlflowCheckpointOptions = {}): Trainin
   };
   const write = async (checkpoint: Checkpoint): Promise<void> => {
     run ??= activeRun() ?? await startRun();
+    if (saveAs === "model") return await logCheckpoint(run, checkpoint, { saveFreq, pythonCopy });
     await writeCheckpoint(run, checkpoint, { saveBestOnly, saveWeightsOnly, saveFreq });
   };
   const start = (checkpoint: Checkpoint): void => {
@@ -152,11 +167,13 @@ export function mlflowCheckpoint(options: MlflowCheckpointOptions = {}): Trainin
       if (saveBestOnly && !isBest(metrics)) return;
       if (model === undefined) throw new Error("Cannot keep a checkpoint: no model is given");
       const artifacts = await modelNow(model, saveWeightsOnly, report);
-      const copy = pythonCopy ? await copyFor(model, artifacts, saveWeightsOnly, report) : undefined;
-      const checkpoint = { artifacts, copy, epoch, globalStep: model.optimizer?.iterations ?? batches, metrics };
+      const copy = pythonCopy && saveAs === "artifact"
+        ? await copyFor(model, artifacts, saveWeightsOnly, report)
+        : undefined;
+      const checkpoint = { model, artifacts, copy, epoch, globalStep: model.optimizer?.iterations ?? batches, metrics };
       // Where one is kept, a later one takes the place of one that still waits; where all are, none may be lost, and
       // not too many held.
-      if (!saveBestOnly) await written();
+      if (!saveBestOnly || saveAs === "model") await written();
       if (writing === undefined) start(checkpoint);
       else next = checkpoint;
     } catch (error) {
@@ -242,6 +259,23 @@ async function writeCheckpoint(
   await run.logDict({ ...metrics, epoch, global_step: globalStep }, `${stem}_metrics.json`);
   // The tag comes last: what it names is there. Python opens what it names.
   await run.setTag(LATEST_TAG, copy === undefined ? folder : `${stem}${copy.path}`);
+}
+
+/** Logs a checkpoint as a model of its own. */
+async function logCheckpoint(
+  run: CheckpointedRun,
+  { model, artifacts, epoch, globalStep }: Checkpoint,
+  options: { readonly saveFreq: "epoch" | number; readonly pythonCopy: boolean },
+): Promise<void> {
+  if (run.logModel === undefined) throw new Error("Cannot keep a checkpoint: the run takes no models");
+  const step = options.saveFreq === "epoch" ? epoch : globalStep;
+  // All of the model but its values, which are those of then.
+  const then = Object.create(model, {
+    save: {
+      value: (handler: { save(given: ModelArtifactsLike): unknown }) => Promise.resolve(handler.save(artifacts)),
+    },
+  });
+  await run.logModel(then, { name: `checkpoint-${step}`, step, pythonCopy: options.pythonCopy });
 }
 
 /** Which checkpoint is loaded. */

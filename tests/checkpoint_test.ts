@@ -2,9 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { loadCheckpoint, mlflowCheckpoint, type MlflowCheckpointOptions } from "../checkpoint.ts";
+import { mlflowCallback } from "../callback.ts";
 import { MlflowClient } from "../client.ts";
 import { MlflowError } from "../errors.ts";
 import { withRun } from "../fluent.ts";
+import { loadModel } from "../models.ts";
 import { Run } from "../run.ts";
 import { setTrackingUri } from "../tracking_uri.ts";
 
@@ -188,6 +190,32 @@ test("mlflowCheckpoint() keeps no copy for Python where that is not wanted, or K
     if (pythonCopy) assertStringIncludes(errors[0], "The checkpoints are kept without copies for Python: ");
     assertEquals(weightsOf((await loadCheckpoint(tf, { runId: place.run.runId })).model), weightsOf(model));
   }
+});
+
+test("mlflowCheckpoint() makes models of their own, each with its step and the metrics of it", async (place) => {
+  const { client, run } = place;
+  const model = compiled();
+  const weights: number[][][] = [];
+  await model.fit(x, y, {
+    ...SILENT,
+    epochs: 3,
+    callbacks: [
+      new tf.CustomCallback(mlflowCallback({ run })),
+      new tf.CustomCallback({ onEpochEnd: () => void weights.push(weightsOf(model)) }),
+      new tf.CustomCallback(mlflowCheckpoint({ run, model, saveAs: "model", saveBestOnly: false })),
+    ],
+  });
+  const { outputs } = await run.get();
+  assertEquals(outputs.modelOutputs.map(({ step }) => step).sort(), [0, 1, 2]);
+  for (const { modelId, step } of outputs.modelOutputs) {
+    const logged = await client.getLoggedModel(modelId);
+    assertEquals([logged.name, logged.status], [`checkpoint-${step}`, "READY"]);
+    assertEquals(logged.metrics.map((metric) => metric.step), [step, step]);
+    const loaded = await loadModel(tf, `models:/${modelId}`) as tf.LayersModel;
+    assertEquals(weightsOf(loaded), weights[step]);
+    assertEquals(loaded.optimizer.iterations, 2 * (step + 1));
+  }
+  assertEquals((await run.get()).data.tags[LATEST], undefined);
 });
 
 test("mlflowCheckpoint() stands behind tf.callbacks.earlyStopping() and takes the model from tfjs", async (place) => {
