@@ -54,6 +54,8 @@ export interface AutologOptions {
   readonly checkpointSaveWeightsOnly?: boolean;
   /** Looks after each epoch, or after so many batches. @default {"epoch"} */
   readonly checkpointSaveFreq?: "epoch" | number;
+  /** What a checkpoint becomes: see `mlflowCheckpoint`. @default {"artifact"} */
+  readonly checkpointSaveAs?: "artifact" | "model";
   /** Tags of the runs that it starts. */
   readonly extraTags?: Readonly<Record<string, string>>;
   /** Switches it off: `fit` and `fitDataset` are again what they were. @default {false} */

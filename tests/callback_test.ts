@@ -416,6 +416,24 @@ test("takes only options that make sense", async ({ run }) => {
   }
 });
 
+test("logs to a model made before too, into which the trained one is logged", async ({ client, run }) => {
+  const { experimentId } = run.info;
+  const { modelId } = await client.createLoggedModel({ experimentId, name: "before", sourceRunId: run.runId });
+  const model = compiled({ optimizer: tf.train.sgd(0.1) });
+  await model.fit(tf.tensor2d([[NaN, 1]]), tf.tensor2d([[1]]), {
+    ...SILENT,
+    epochs: 2,
+    callbacks: mlflowCallback({ run, model, modelId }),
+  });
+  const logged = await run.logModel(model, { modelId, name: "not heeded", tags: { stage: "late" } });
+  assertEquals([logged.modelId, logged.name, logged.status], [modelId, "before", "READY"]);
+  assertEquals([logged.tags.stage, logged.params.optimizer_name], ["late", "SGD"]);
+  // A loss that is NaN is the run's alone: MLflow would keep it as 0 for the model.
+  assertEquals(logged.metrics.map(({ key, step }) => `${key} ${step}`).sort(), ["accuracy 0", "accuracy 1"]);
+  const { outputs } = await client.getRun(run.runId);
+  assertEquals(outputs.modelOutputs, [{ modelId, step: 0 }]);
+});
+
 test("is not needed for what model.evaluate() gives: logEvaluation() logs it", async (place) => {
   const { run } = place;
   const model = compiled({ metrics: ["accuracy", "binaryAccuracy"] });

@@ -29,6 +29,7 @@ export function settle(options: AutologOptions): AutologSettings {
     saveBestOnly: options.checkpointSaveBestOnly,
     saveWeightsOnly: options.checkpointSaveWeightsOnly,
     saveFreq: options.checkpointSaveFreq,
+    saveAs: options.checkpointSaveAs,
   };
   mlflowCallback({ logEveryEpoch, logEveryNSteps });
   mlflowCheckpoint(checkpoint);

@@ -1,6 +1,5 @@
 import { mlflowCallback, type TrainedModel } from "../callback.ts";
 import { type CheckpointedModel, mlflowCheckpoint } from "../checkpoint.ts";
-import { defaultTags } from "../context.ts";
 import type { Dataset, TensorLike } from "../entities.ts";
 import { activeRun, withRun } from "../fluent.ts";
 import { kerasName } from "../keras_name.ts";
@@ -59,12 +58,12 @@ export async function trackFit(tf: CallbackMaker, settings: AutologSettings, fit
   const training: { outcome?: { readonly history: unknown } | { readonly error: unknown } } = {};
   const work = async (run: Run): Promise<void> => {
     const tracked = new TrackedFit(tf, settings, fit, callbacks, run, report);
-    const { data, args } = await tracked.begin();
+    const { data, args } = tracked.begin();
     try {
       training.outcome = { history: await fit.train(data, args) };
     } catch (error) {
       training.outcome = { error };
-      await tracked.fail();
+      await tracked.settle();
       throw error;
     }
     await tracked.finish(training.outcome.history as FitHistory);
@@ -94,7 +93,6 @@ class TrackedFit {
   readonly #pending: Promise<unknown>[] = [];
   #inputs: Promise<unknown> = Promise.resolve();
   #example: TensorLike | Readonly<Record<string, TensorLike>> | undefined;
-  #modelId: string | undefined;
   #checkpoint: ReturnType<typeof mlflowCheckpoint> | undefined;
 
   constructor(
@@ -115,10 +113,8 @@ class TrackedFit {
   }
 
   /** Logs what is known before the training, and gives what tfjs is to be called with. */
-  async begin(): Promise<{ readonly data: readonly unknown[]; readonly args: object }> {
+  begin(): { readonly data: readonly unknown[]; readonly args: object } {
     const { method, data, args } = this.#fit;
-    // The model is there before its files are, for the metrics of the training.
-    if (this.#settings.logModels) await this.#makeModel().catch(this.#report);
     const earlyStopping = this.#callbacks.find(isEarlyStopping);
     this.#logParams({
       ...fitParams(method, args),
@@ -136,19 +132,17 @@ class TrackedFit {
     };
   }
 
-  /** Ends what a training that has thrown leaves open. */
-  async fail(): Promise<void> {
-    const modelId = this.#modelId;
-    if (modelId !== undefined) this.#handOver(() => this.#run.client.finalizeLoggedModel(modelId, "FAILED"));
-    await this.#settle();
+  /** Waits until all that was handed over is written. */
+  async settle(): Promise<void> {
+    await this.#checkpoint?.onTrainEnd();
+    await Promise.all(this.#pending);
   }
 
   /** Logs what the training has come to. */
   async finish({ epoch, history }: FitHistory): Promise<void> {
     const stopped = this.#callbacks.find(isEarlyStopping);
     if (stopped !== undefined && hasStopped(stopped)) {
-      const values = { stopped_epoch: stopped.stoppedEpoch ?? 0 };
-      this.#handOver(() => this.#run.logMetrics(values, { modelId: this.#modelId }));
+      this.#handOver(() => this.#run.logMetrics({ stopped_epoch: stopped.stoppedEpoch ?? 0 }));
     }
     if (this.#settings.logPlots && epoch.length > 1) {
       for (const metric of Object.keys(history).filter((name) => !name.startsWith("val_")).map(kerasName)) {
@@ -157,31 +151,17 @@ class TrackedFit {
         });
       }
     }
-    await this.#settle();
-    if (this.#modelId !== undefined) await this.#logModel(this.#modelId).catch(this.#report);
-  }
-
-  /** Waits until all that was handed over is written. */
-  async #settle(): Promise<void> {
-    await this.#checkpoint?.onTrainEnd();
-    await Promise.all(this.#pending);
-  }
-
-  async #makeModel(): Promise<void> {
-    const { client, info } = this.#run;
-    const { experimentId, runId: sourceRunId } = info;
-    const tags = await defaultTags();
-    this.#modelId = (await client.createLoggedModel({ experimentId, name: "model", sourceRunId, tags })).modelId;
-  }
-
-  async #logModel(modelId: string): Promise<void> {
-    const { logModelSignatures, registeredModelName } = this.#settings;
-    await this.#run.logModel(this.#model, {
-      modelId,
-      ...(logModelSignatures ? {} : { signature: null }),
-      inputExample: this.#example,
-      registeredModelName,
-    });
+    await this.settle();
+    const { logModels, logModelSignatures, registeredModelName } = this.#settings;
+    if (!logModels) return;
+    // After its metrics, the last of which are the model's too.
+    await this.#handOver(() =>
+      this.#run.logModel(this.#model, {
+        ...(logModelSignatures ? {} : { signature: null }),
+        inputExample: this.#example,
+        registeredModelName,
+      })
+    );
   }
 
   /** The user's callbacks and ours behind them; what the user has put there of ours does not come twice. */
@@ -190,7 +170,7 @@ class TrackedFit {
     const roles = this.#callbacks.map((callback) => roleOf(callback)?.role);
     const to = { run: this.#run, model: this.#model, onError: this.#report };
     const ours: object[] = [];
-    if (!roles.includes("metrics")) ours.push(mlflowCallback({ ...to, logEveryNSteps, modelId: this.#modelId }));
+    if (!roles.includes("metrics")) ours.push(mlflowCallback({ ...to, logEveryNSteps }));
     // Without validation there is no val_loss to go by, and nobody has asked for it.
     const canChoose = monitorWanted || this.#validates() || checkpoint?.saveBestOnly === false;
     if (checkpoint !== undefined && canChoose && !roles.includes("checkpoint")) {
