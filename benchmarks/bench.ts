@@ -24,7 +24,7 @@ const USAGE = `Measures this library beside Python's mlflow ${NEWEST}.
 
   deno task bench [name…] [--json]
 
-  name…     the benchmarks to run, or the first word of their names (all)
+  name…     the benchmarks to run, or the first word of their names (all but those that take minutes: "large")
   --json    one line a benchmark: {"bench", "ours", "peer", "unit", "ratio"}; ratio is how many times faster we are
   --help    this text
 
@@ -59,7 +59,7 @@ function readArguments(args: readonly string[]): { names: readonly string[]; jso
       allowPositionals: true,
       options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     });
-    const names = positionals.length === 0 ? BENCHMARKS.map(({ name }) => name) : positionals;
+    const names = positionals.length > 0 ? positionals : BENCHMARKS.flatMap(({ name, isSlow }) => isSlow ? [] : name);
     return { names, json: values.json ?? false, help: values.help ?? false };
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });

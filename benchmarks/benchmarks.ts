@@ -6,6 +6,7 @@ import { cleanEnv } from "../tests/support/clean_env.ts";
 import { MODEL_BENCHMARKS } from "./model_benchmarks.ts";
 import { type Peer, peerEnv } from "./peer.ts";
 import { SERVING_BENCHMARKS } from "./serving_benchmarks.ts";
+import { LARGE_BENCHMARKS } from "./large_benchmarks.ts";
 import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
 import { TRAINING_BENCHMARKS } from "./training_benchmarks.ts";
 
@@ -16,6 +17,8 @@ export type Rounds = AsyncGenerator<readonly number[], void, void>;
 export interface Benchmark {
   /** The name on the command line. */
   readonly name: string;
+  /** Whether it takes minutes, and runs only where its name or the first word of it is given. */
+  readonly isSlow?: true;
   /** What one sample is. */
   readonly what: string;
   /** The unit of the samples; less is better, or more where it ends in `/s`. */
@@ -74,6 +77,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   },
   ...STORE_BENCHMARKS,
   ...TRAINING_BENCHMARKS,
+  ...LARGE_BENCHMARKS,
   ...SERVING_BENCHMARKS,
   ...MODEL_BENCHMARKS,
 ];

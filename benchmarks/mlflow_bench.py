@@ -2,6 +2,7 @@
 
 `benchmarks.ts` holds our side and says what is measured; `peer.ts` loads this file and asks for the rounds.
 """
+import itertools
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ import time
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
 mlflow.set_experiment("bench")
@@ -65,6 +66,45 @@ def search_runs(uri, filter_string):
     order = ["metrics.m1 DESC"] if filter_string else []
     while True:
         yield [milliseconds(lambda: client.search_runs(ids, filter_string, max_results=1000, order_by=order)) for _ in range(5)]
+
+
+def large_search(uri, experiment, filter_string, order):
+    client = MlflowClient(uri)
+    ids = [client.get_experiment_by_name(experiment).experiment_id]
+    orders = [order] if order else []
+    while True:
+        yield [milliseconds(lambda: client.search_runs(ids, filter_string, max_results=100, order_by=orders))]
+
+
+def large_write(large, empty, experiment, kind):
+    writers = [writer(MlflowClient(uri), experiment, kind) for uri in (large, empty)]
+    while True:
+        times = [0, 0]
+        for i in range(20):
+            for side, work in enumerate(writers):
+                times[side] += milliseconds(lambda: work(i))
+        yield [times[0] / times[1]]
+
+
+def writer(client, experiment, kind):
+    tags = {"mlflow.user": "user1", "mlflow.source.name": "file:///train.py", "mlflow.source.type": "LOCAL"}
+    experiment_id = client.get_experiment_by_name(experiment).experiment_id
+    run_id = client.create_run(experiment_id, tags=tags).info.run_id
+    params = ["seed", "lr", *(f"param_{k}" for k in range(7)), "epochs"]
+    steps = itertools.count(1)
+
+    def log_metric(i):
+        step = next(steps)
+        client.log_batch(run_id, metrics=[Metric("metric_3", 1 / step, int(time.time() * 1000), step)])
+
+    def log_params(i):
+        run = client.create_run(experiment_id, tags=tags)
+        client.log_batch(run.info.run_id, params=[Param(key, str(i)) for key in params])
+
+    def start_end(i):
+        client.set_terminated(client.create_run(experiment_id, tags=tags).info.run_id)
+
+    return {"log_metric": log_metric, "log_params": log_params, "start_end": start_end}[kind]
 
 
 def rest_log_metric(url):

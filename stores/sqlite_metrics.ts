@@ -1,3 +1,4 @@
+import type { SQLInputValue } from "node:sqlite";
 import type { Metric, MetricOfRun, Page } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import { type CheckedMetric, secondModelValue } from "../validate.ts";
@@ -5,11 +6,15 @@ import { pageOf, pageOffset, resultLimit } from "./page.ts";
 import type { SqliteDatabase } from "./sqlite_database.ts";
 import { METRIC_COLUMNS, type MetricRow, toMetric, toMetricRow } from "./sqlite_rows.ts";
 
-/** Many rows in one statement take half the time of as many statements; the largest statement first. */
+/**
+ * Many rows in one statement take half the time of as many statements; the largest statement first. What is the same
+ * in all rows is bound once, and a NaN is null on its way.
+ */
 const INSERTS = [250, 25, 1].map((size) => ({
   size,
-  sql: "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES " +
-    Array(size).fill("(?, ?, ?, ?, ?, ?)").join(", ") + " ON CONFLICT DO NOTHING",
+  sql: "INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan) SELECT ?, column1, COALESCE(column2, 0), " +
+    `column3, column4, column2 IS NULL FROM (VALUES ${Array(size).fill("(?, ?, ?, ?)").join(", ")}) WHERE true ` +
+    "ON CONFLICT DO NOTHING",
 }));
 
 /**
@@ -98,10 +103,10 @@ export class SqliteMetrics {
     let done = 0;
     for (const { size, sql } of INSERTS) {
       for (; done + size <= rows.length; done += size) {
-        const values: (string | number)[] = [];
+        const values: SQLInputValue[] = [runId];
         for (let i = done; i < done + size; i++) {
           const { key, value, timestamp, step, isNan } = rows[i];
-          values.push(key, value, timestamp, runId, step, isNan);
+          values.push(key, isNan ? null : value, timestamp, step);
         }
         this.#db.run(sql, ...values);
       }

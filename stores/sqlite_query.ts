@@ -185,13 +185,13 @@ export function isOfKey(order: Order): order is KeyOrder {
 }
 
 /** Whether a term is by the time of the start. */
-function isByStart({ entity, key }: Order): boolean {
+function isByStart({ entity, key }: Order | Comparison): boolean {
   return entity === "attribute" && RUN_COLUMNS[key] === "r.start_time";
 }
 
-/** Whether a term is by a time of the run, for which there is an index. */
-export function isByTime(order: Order): boolean {
-  return isByStart(order) || (order.entity === "attribute" && order.key === "end_time");
+/** Whether a term is by a time of the run, for which there is an index, or a comparison of one. */
+export function isByTime(term: Order | Comparison): boolean {
+  return isByStart(term) || (term.entity === "attribute" && term.key === "end_time");
 }
 
 /** Whether a comparison bounds the values that an order goes through. */
@@ -199,10 +199,9 @@ export function isBound({ entity, key, comparator }: Comparison, order: Order): 
   return entity === order.entity && key === order.key && comparator !== "IS NULL" && comparator !== "IS NOT NULL";
 }
 
-/** Whether a comparison looks at the table of runs alone, and has to look at all of them. */
-export function isOfRun({ entity, key, comparator }: Comparison): boolean {
-  if (entity !== "attribute" || isRunName(key)) return false;
-  return key !== "run_id" || (comparator !== "=" && comparator !== "IN");
+/** Whether a comparison looks at the table of runs alone. */
+export function isOfRun({ entity, key }: Comparison): boolean {
+  return entity === "attribute" && !isRunName(key);
 }
 
 /** The comparisons of a filter that one row of a run, or the run's own, has to meet. */

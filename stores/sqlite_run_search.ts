@@ -91,8 +91,8 @@ class RunFinder {
     let fewest = this.#few;
     let ids: SQLInputValue | undefined;
     for (const comparisons of comparisonsByKey(filter)) {
-      // A walk through the values of a key begins where these say; in another order what runs say themselves is as fast.
-      if (isOfKey(order) ? isBound(comparisons[0], order) : isOfRun(comparisons[0])) continue;
+      // An index for the order begins where these say.
+      if (isOfKey(order) ? isBound(comparisons[0], order) : isByTime(order) && isByTime(comparisons[0])) continue;
       const { sql, values } = runsThatMeet(comparisons);
       const query = `SELECT COUNT(*), json_group_array(run_uuid) FROM (${sql} LIMIT ?)`;
       const [[count, found]] = this.#db.cells(query, ...values, fewest);
