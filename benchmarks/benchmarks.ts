@@ -5,6 +5,7 @@ import * as mlflow from "../mod.ts";
 import { cleanEnv } from "../tests/support/clean_env.ts";
 import { MODEL_BENCHMARKS } from "./model_benchmarks.ts";
 import { type Peer, peerEnv } from "./peer.ts";
+import { REGISTRY_BENCHMARKS } from "./registry_benchmarks.ts";
 import { SERVING_BENCHMARKS } from "./serving_benchmarks.ts";
 import { LARGE_BENCHMARKS } from "./large_benchmarks.ts";
 import { STORE_BENCHMARKS } from "./store_benchmarks.ts";
@@ -76,6 +77,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
     peer: (peer) => coldStartNew(pythonProgram(peer), peer.folder),
   },
   ...STORE_BENCHMARKS,
+  ...REGISTRY_BENCHMARKS,
   ...TRAINING_BENCHMARKS,
   ...LARGE_BENCHMARKS,
   ...SERVING_BENCHMARKS,

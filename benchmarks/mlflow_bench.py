@@ -172,3 +172,40 @@ def load_model():
         info = mlflow.keras.log_model(keras_model(), name="model")
     while True:
         yield [milliseconds(lambda: mlflow.keras.load_model(info.model_uri))]
+
+
+def registered(versions):
+    """A client of a database of its own with a registered model of many versions."""
+    client = MlflowClient(f"sqlite:///{tempfile.mkdtemp()}/registry.db")
+    client.create_registered_model("bench")
+    for i in range(versions):
+        client.create_model_version("bench", "s3://bucket/model", tags={"even": i % 2 == 0, "by": "bench"})
+    client.set_registered_model_alias("bench", "champion", versions // 2)
+    return client
+
+
+def register_version(versions):
+    client = registered(versions)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(client.tracking_uri)
+    try:
+        while True:
+            samples = []
+            for _ in range(5):
+                model = client.create_logged_model("0")
+                samples.append(milliseconds(lambda: mlflow.register_model(f"models:/{model.model_id}", "bench")))
+            yield samples
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def search_versions(versions):
+    client = registered(versions)
+    while True:
+        yield [milliseconds(lambda: client.search_model_versions("tags.even = 'True'"))]
+
+
+def version_by_alias(versions):
+    client = registered(versions)
+    while True:
+        yield [milliseconds(lambda: client.get_model_version_by_alias("bench", "champion")) for _ in range(20)]
