@@ -4,8 +4,13 @@ import { findModelVersion, isModelUri, parseModelUri } from "./model_uri.ts";
 import { pythonText, pythonTexts } from "./python_text.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
-import { type NewModelVersion, type RegistryStore, STAGES, type VersionNumber } from "./stores/registry_store.ts";
-import type { TrackingStore } from "./stores/store.ts";
+import {
+  type LoggedModels,
+  type NewModelVersion,
+  type RegistryStore,
+  STAGES,
+  type VersionNumber,
+} from "./stores/registry_store.ts";
 import { isPrompt } from "./validate_registry.ts";
 
 /** A search for registered models, or for versions of them. */
@@ -57,7 +62,7 @@ export class RegistryClient {
   /** Makes a registered model, to keep versions of a model under. A name in use is `RESOURCE_ALREADY_EXISTS`. */
   async createRegisteredModel(name: string, options: CreateRegisteredModelOptions = {}): Promise<RegisteredModel> {
     const tags = pythonTexts(options.tags ?? {});
-    return await this.#do(`Cannot create registered model "${name}"`, async ({ registry }) => {
+    return await this.#do(`Cannot create registered model "${name}"`, async (registry) => {
       if (isPrompt(tags)) throw new MlflowError("INVALID_PARAMETER_VALUE", "Prompts cannot be registered as models.");
       return await registry.createRegisteredModel({ ...options, name, tags });
     });
@@ -65,14 +70,14 @@ export class RegistryClient {
 
   /** The registered model of this name, with the latest version of each stage. */
   async getRegisteredModel(name: string): Promise<RegisteredModel> {
-    return await this.#do(`Cannot get registered model "${name}"`, ({ registry }) => registry.getRegisteredModel(name));
+    return await this.#do(`Cannot get registered model "${name}"`, (registry) => registry.getRegisteredModel(name));
   }
 
   /** Renames a registered model; its versions, tags and aliases go along. */
   async renameRegisteredModel(name: string, newName: string): Promise<RegisteredModel> {
     return await this.#do(
       `Cannot rename registered model "${name}" to "${newName}"`,
-      ({ registry }) => registry.renameRegisteredModel(name, newName),
+      (registry) => registry.renameRegisteredModel(name, newName),
     );
   }
 
@@ -83,13 +88,13 @@ export class RegistryClient {
   ): Promise<RegisteredModel> {
     return await this.#do(
       `Cannot update registered model "${name}"`,
-      ({ registry }) => registry.updateRegisteredModel(name, description),
+      (registry) => registry.updateRegisteredModel(name, description),
     );
   }
 
   /** Deletes a registered model with all its versions for good; files of models stay where they are. */
   async deleteRegisteredModel(name: string): Promise<void> {
-    await this.#do(`Cannot delete registered model "${name}"`, ({ registry }) => registry.deleteRegisteredModel(name));
+    await this.#do(`Cannot delete registered model "${name}"`, (registry) => registry.deleteRegisteredModel(name));
   }
 
   /** Registered models that the filter finds, by name without an order. */
@@ -101,7 +106,7 @@ export class RegistryClient {
   async getLatestVersions(name: string, stages?: readonly string[]): Promise<ModelVersion[]> {
     return await this.#do(
       `Cannot get the latest versions of registered model "${name}"`,
-      ({ registry }) => registry.getLatestVersions(name, stages),
+      (registry) => registry.getLatestVersions(name, stages),
     );
   }
 
@@ -109,7 +114,7 @@ export class RegistryClient {
   async setRegisteredModelTag(name: string, key: string, value: unknown): Promise<void> {
     await this.#do(
       `Cannot set tag "${key}" of registered model "${name}"`,
-      ({ registry }) => registry.setRegisteredModelTag(name, key, pythonText(value)),
+      (registry) => registry.setRegisteredModelTag(name, key, pythonText(value)),
     );
   }
 
@@ -117,7 +122,7 @@ export class RegistryClient {
   async deleteRegisteredModelTag(name: string, key: string): Promise<void> {
     await this.#do(
       `Cannot delete tag "${key}" of registered model "${name}"`,
-      ({ registry }) => registry.deleteRegisteredModelTag(name, key),
+      (registry) => registry.deleteRegisteredModelTag(name, key),
     );
   }
 
@@ -125,7 +130,7 @@ export class RegistryClient {
   async setRegisteredModelAlias(name: string, alias: string, version: VersionNumber): Promise<void> {
     await this.#do(
       `Cannot set alias "${alias}" of registered model "${name}"`,
-      ({ registry }) => registry.setRegisteredModelAlias(name, alias, version),
+      (registry) => registry.setRegisteredModelAlias(name, alias, version),
     );
   }
 
@@ -133,7 +138,7 @@ export class RegistryClient {
   async deleteRegisteredModelAlias(name: string, alias: string): Promise<void> {
     await this.#do(
       `Cannot delete alias "${alias}" of registered model "${name}"`,
-      ({ registry }) => registry.deleteRegisteredModelAlias(name, alias),
+      (registry) => registry.deleteRegisteredModelAlias(name, alias),
     );
   }
 
@@ -141,7 +146,7 @@ export class RegistryClient {
   async getModelVersionByAlias(name: string, alias: string): Promise<ModelVersion> {
     return await this.#do(
       `Cannot get version "${alias}" of registered model "${name}"`,
-      ({ registry }) => registry.getModelVersionByAlias(name, alias),
+      (registry) => registry.getModelVersionByAlias(name, alias),
     );
   }
 
@@ -157,8 +162,8 @@ export class RegistryClient {
   ): Promise<ModelVersion> {
     return await this.#do(
       `Cannot create a version of registered model "${name}"`,
-      ({ registry }, store) =>
-        registry.createModelVersion({ ...options, name, source, tags: pythonTexts(options.tags ?? {}) }, store),
+      (registry) =>
+        registry.createModelVersion({ ...options, name, source, tags: pythonTexts(options.tags ?? {}) }, this.#models),
     );
   }
 
@@ -169,14 +174,14 @@ export class RegistryClient {
    * @param sourceUri `models:/<name>/<version>`, `models:/<name>@<alias>`, `models:/<name>/<stage>`
    */
   async copyModelVersion(sourceUri: string, name: string): Promise<ModelVersion> {
-    return await this.#do(`Cannot copy "${sourceUri}" to registered model "${name}"`, async ({ registry }, store) => {
+    return await this.#do(`Cannot copy "${sourceUri}" to registered model "${name}"`, async (registry) => {
       const copied = await findSource(sourceUri, registry);
       await registry.createRegisteredModel({ name }).catch((error) => {
         if (!(error instanceof MlflowError && error.code === "RESOURCE_ALREADY_EXISTS")) throw error;
       });
       const { runId, runLink, description, tags } = copied;
       const source = `models:/${copied.name}/${copied.version}`;
-      return await registry.createModelVersion({ name, source, runId, runLink, description, tags }, store);
+      return await registry.createModelVersion({ name, source, runId, runLink, description, tags }, this.#models);
     });
   }
 
@@ -184,7 +189,7 @@ export class RegistryClient {
   async getModelVersion(name: string, version: VersionNumber): Promise<ModelVersion> {
     return await this.#do(
       `Cannot get version ${version} of registered model "${name}"`,
-      ({ registry }) => registry.getModelVersion(name, version),
+      (registry) => registry.getModelVersion(name, version),
     );
   }
 
@@ -196,7 +201,7 @@ export class RegistryClient {
   ): Promise<ModelVersion> {
     return await this.#do(
       `Cannot update version ${version} of registered model "${name}"`,
-      ({ registry }) => registry.updateModelVersion(name, version, description),
+      (registry) => registry.updateModelVersion(name, version, description),
     );
   }
 
@@ -214,7 +219,7 @@ export class RegistryClient {
   ): Promise<ModelVersion> {
     return await this.#do(
       `Cannot move version ${version} of registered model "${name}" to stage "${stage}"`,
-      ({ registry }) => registry.transitionModelVersionStage(name, version, stage, options),
+      (registry) => registry.transitionModelVersionStage(name, version, stage, options),
     );
   }
 
@@ -222,7 +227,7 @@ export class RegistryClient {
   async deleteModelVersion(name: string, version: VersionNumber): Promise<void> {
     await this.#do(
       `Cannot delete version ${version} of registered model "${name}"`,
-      ({ registry }) => registry.deleteModelVersion(name, version),
+      (registry) => registry.deleteModelVersion(name, version),
     );
   }
 
@@ -244,7 +249,7 @@ export class RegistryClient {
   ): Promise<void> {
     await this.#do(
       `Cannot set tag "${key}" of ${shown(version)} of registered model "${name}"`,
-      async ({ registry }) =>
+      async (registry) =>
         registry.setModelVersionTag(name, await numberOf(registry, name, version), key, pythonText(value)),
     );
   }
@@ -261,7 +266,7 @@ export class RegistryClient {
   ): Promise<void> {
     await this.#do(
       `Cannot delete tag "${key}" of ${shown(version)} of registered model "${name}"`,
-      async ({ registry }) => registry.deleteModelVersionTag(name, await numberOf(registry, name, version), key),
+      async (registry) => registry.deleteModelVersionTag(name, await numberOf(registry, name, version), key),
     );
   }
 
@@ -269,7 +274,7 @@ export class RegistryClient {
   async getModelVersionDownloadUri(name: string, version: VersionNumber): Promise<string> {
     return await this.#do(
       `Cannot get the files of version ${version} of registered model "${name}"`,
-      ({ registry }) => registry.getModelVersionDownloadUri(name, version),
+      (registry) => registry.getModelVersionDownloadUri(name, version),
     );
   }
 
@@ -278,12 +283,14 @@ export class RegistryClient {
     return STAGES;
   }
 
-  async #do<T>(
-    action: string,
-    work: (at: { readonly registry: RegistryStore }, store: TrackingStore) => Promise<T>,
-  ): Promise<T> {
-    const opened = await openStore(this.#uri);
-    return await doing(action, async () => work(opened, await openStore(this.#trackingUri)));
+  /** What knows the logged models; the tracking store is opened where it is asked. */
+  get #models(): LoggedModels {
+    return { getLoggedModel: async (modelId) => (await openStore(this.#trackingUri)).getLoggedModel(modelId) };
+  }
+
+  async #do<T>(action: string, work: (registry: RegistryStore) => Promise<T>): Promise<T> {
+    const { registry } = await openStore(this.#uri);
+    return await doing(action, () => work(registry));
   }
 
   #search<T>(
@@ -299,7 +306,7 @@ export class RegistryClient {
       (pageToken) =>
         this.#do(
           `Cannot search ${what}`,
-          ({ registry }) => getPage(registry, { ...search, maxResults: size, pageToken }),
+          (registry) => getPage(registry, { ...search, maxResults: size, pageToken }),
         ),
       maxResults,
     );

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import * as mlflow from "../mod.ts";
 import { MlflowClient, MlflowError } from "../client.ts";
+import { withEnv } from "./support/env.ts";
 
 /** Runs a check with a tracking URI of its own and a folder, and nothing of it in force afterwards. */
 async function inStore(check: (client: MlflowClient, dir: string) => Promise<void>): Promise<void> {
@@ -153,8 +154,21 @@ test("a registry may be kept elsewhere than the runs", async (client, dir) => {
   assertEquals(await new MlflowClient(undefined, uri).searchRegisteredModels().toArray().then((all) => all.length), 1);
   assertStringIncludes(await mlflow.loadText("models:/digits/1/MLmodel"), modelId);
   mlflow.setRegistryUri("");
+  const untouched = new MlflowClient(`sqlite:///${dir}/untouched.db`, uri);
+  assertEquals((await untouched.getRegisteredModel("digits")).name, "digits");
+  await assertRejects(() => Deno.stat(join(dir, "untouched.db")), Deno.errors.NotFound);
   await refusal(() => mlflow.loadText("models:/digits/1/MLmodel"));
   assertStringIncludes(await mlflow.loadText("models:/digits/1/MLmodel", { registryUri: uri }), modelId);
+});
+
+test("MLFLOW_REGISTRY_URI says where registered models are kept", async (client, dir) => {
+  const uri = `sqlite:///${dir}/registry.db`;
+  await withEnv({ MLFLOW_REGISTRY_URI: uri }, async () => {
+    assertEquals(mlflow.getRegistryUri(), uri);
+    await new MlflowClient().createRegisteredModel("digits");
+  });
+  assertEquals(mlflow.getRegistryUri(), mlflow.getTrackingUri());
+  assertEquals(await client.searchRegisteredModels().toArray(), []);
 });
 
 test("searches of the registry are walked through page by page", async (client) => {
