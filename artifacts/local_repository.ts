@@ -34,8 +34,7 @@ export class LocalRepository implements ArtifactRepository {
     const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
     const target = await this.#target(path);
     if (content instanceof Uint8Array) {
-      await replaceFile(target, (temporary) => Deno.writeFile(temporary, content, { signal: options.signal }));
-      progress.add(content.length);
+      await replaceFile(target, (temporary) => writeBytes(temporary, content, progress));
     } else {
       await replaceFile(target, (temporary) => writeStream(temporary, content, progress));
     }
@@ -191,6 +190,16 @@ async function copy(from: string, to: string, size: number, progress: Progress):
       await writeStream(temporary, readFileRange(from, 0, size), progress);
     }
   });
+}
+
+/** Deno copies what it is given to write: of many bytes not all at once. */
+async function writeBytes(path: string, content: Uint8Array, progress: Progress): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (let from = 0; from < content.length;) {
+    const written = await file.write(content.subarray(from, from + SMALL));
+    progress.add(written);
+    from += written;
+  }
 }
 
 async function writeStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
