@@ -45,7 +45,11 @@ const LAYERS: Readonly<Record<string, LayerRule>> = {
   Conv2DTranspose: WHOLE,
   Conv3DTranspose: WHOLE,
   SeparableConv2D: { hardActivation: "all but the first" },
-  DepthwiseConv2D: WHOLE,
+  DepthwiseConv2D: {
+    ...WHOLE,
+    refuse: ({ dilation_rate: dilation }) =>
+      [dilation].flat().some((rate) => rate !== 1) ? "tfjs computes it without its dilation" : undefined,
+  },
   ConvLSTM2D: { refuse: isStateful, hardRecurrent: LSTM_GATES },
   Cropping2D: NONE,
   UpSampling2D: {

@@ -154,6 +154,59 @@ const SINGLE: Readonly<Record<string, readonly [number[], (first: First) => Laye
     IMAGE,
     (o) => L.separableConv2d({ ...o, filters: 2, kernelSize: 3, activation: "hardSigmoid" }),
   ],
+  "separableConv2d dilated": [
+    IMAGE,
+    (o) => L.separableConv2d({ ...o, filters: 3, kernelSize: 3, dilationRate: 2 }),
+  ],
+  "conv2dTranspose dilated": [
+    IMAGE,
+    (o) => L.conv2dTranspose({ ...o, filters: 3, kernelSize: 3, dilationRate: 2 }),
+  ],
+  "conv3dTranspose dilated": [
+    [4, 4, 4, 2],
+    (o) => L.conv3dTranspose({ ...o, filters: 3, kernelSize: 3, dilationRate: 2 }),
+  ],
+  "conv3d dilated": [[6, 6, 6, 2], (o) => L.conv3d({ ...o, filters: 2, kernelSize: 2, dilationRate: 2 })],
+  "convLstm2d strided": [
+    [3, 6, 6, 2],
+    (o) => L.convLstm2d({ ...o, filters: 2, kernelSize: 3, strides: 2, padding: "same" }) as Layer,
+  ],
+  "convLstm2d dilated": [
+    [3, 6, 6, 2],
+    (o) => L.convLstm2d({ ...o, filters: 2, kernelSize: 2, dilationRate: 2 }) as Layer,
+  ],
+  "convLstm2d backwards": [
+    [3, 6, 6, 2],
+    (o) => L.convLstm2d({ ...o, filters: 2, kernelSize: 3, goBackwards: true, useBias: false, dropout: 0.1 }) as Layer,
+  ],
+  "depthwiseConv2d even": [IMAGE, (o) => L.depthwiseConv2d({ ...o, kernelSize: 2, strides: 2, padding: "same" })],
+  "conv2d even": [[7, 9, 3], (o) => L.conv2d({ ...o, filters: 2, kernelSize: 4, strides: 3, padding: "same" })],
+  "conv2dTranspose odd": [
+    [5, 7, 3],
+    (o) => L.conv2dTranspose({ ...o, filters: 2, kernelSize: 2, strides: 3, padding: "same" }),
+  ],
+  "maxPooling1d same": [[9, 3], (o) => L.maxPooling1d({ ...o, poolSize: 4, strides: 3, padding: "same" })],
+  "averagePooling3d same": [
+    [5, 5, 5, 2],
+    (o) => L.averagePooling3d({ ...o, poolSize: [2, 2, 2], strides: [2, 2, 2], padding: "same" }),
+  ],
+  "gru of hardSigmoid sequences": [SEQUENCE, (o) => L.gru({ ...o, units: 2, returnSequences: true })],
+  "simpleRNN backwards": [
+    SEQUENCE,
+    (o) => L.simpleRNN({ ...o, units: 3, goBackwards: true, returnSequences: true, useBias: false }),
+  ],
+  "lstm forgetting": [SEQUENCE, (o) => L.lstm({ ...o, units: 3, unitForgetBias: false, activation: "relu" })],
+  "bidirectional apart": [
+    SEQUENCE,
+    (o) => L.bidirectional({ ...o, layer: L.lstm({ units: 3 }), mergeMode: "mul" }),
+  ],
+  "separableConv2d strided": [
+    IMAGE,
+    (o) => L.separableConv2d({ ...o, filters: 3, kernelSize: 3, strides: 2, padding: "same" }),
+  ],
+  "batchNormalization of sequences": [SEQUENCE, (o) => L.batchNormalization(o)],
+  "flatten of sequences": [SEQUENCE, (o) => L.flatten(o)],
+  "reLU of sequences": [SEQUENCE, (o) => L.reLU(o)],
   "images of any size": [
     [null, null, 3] as unknown as number[],
     (o) => L.conv2d({ ...o, filters: 2, kernelSize: 3, padding: "same" }),
@@ -243,6 +296,15 @@ function sequentials(): Record<string, tf.LayersModel> {
     "sequential in sequential": tf.sequential({ layers: [inner(), L.dense({ units: 2 })] }),
     "frozen base": tf.sequential({ layers: [base, L.flatten(), L.dense({ units: 2 })] }),
     "some weights frozen": partlyFrozen,
+    ...withParts(),
+    "zeros masked lstm": tf.sequential({
+      layers: [
+        L.masking({ inputShape: SEQUENCE, maskValue: 0 }),
+        L.timeDistributed({ layer: L.dense({ units: 3 }) }),
+        L.lstm({ units: 3, returnSequences: true }),
+        L.simpleRNN({ units: 2 }),
+      ],
+    }),
     "200 layers": tf.sequential({
       layers: Array.from({ length: 200 }, (_, i) => L.dense({ units: 3, ...(i === 0 ? { inputShape: [3] } : {}) })),
     }),
@@ -253,6 +315,52 @@ function sequentials(): Record<string, tf.LayersModel> {
         L.dense({ units: 3, name: "a_b" }),
         L.dense({ units: 3, name: "C.d-e" }),
       ],
+    }),
+  };
+}
+
+/** A layer with each initializer, regularizer and constraint. */
+function withParts(): Record<string, tf.LayersModel> {
+  const { initializers, regularizers, constraints } = tf;
+  const kernels = {
+    constant: initializers.constant({ value: 0.5 }),
+    glorotNormal: initializers.glorotNormal({ seed: 1 }),
+    glorotUniform: initializers.glorotUniform({}),
+    heNormal: initializers.heNormal({}),
+    heUniform: initializers.heUniform({}),
+    identity: initializers.identity({ gain: 2 }),
+    leCunNormal: initializers.leCunNormal({}),
+    leCunUniform: initializers.leCunUniform({}),
+    ones: initializers.ones(),
+    orthogonal: initializers.orthogonal({ gain: 2, seed: 3 }),
+    randomNormal: initializers.randomNormal({ mean: 1, stddev: 2 }),
+    randomUniform: initializers.randomUniform({ minval: -1, maxval: 1 }),
+    truncatedNormal: initializers.truncatedNormal({ mean: 1, stddev: 2, seed: 3 }),
+    varianceScaling: initializers.varianceScaling({ scale: 2, mode: "fanIn", distribution: "truncatedNormal" }),
+    zeros: initializers.zeros(),
+  };
+  const limits = {
+    minMaxNorm: constraints.minMaxNorm({ minValue: 0.1, maxValue: 2, rate: 0.5, axis: 0 }),
+    nonNeg: constraints.nonNeg(),
+    unitNorm: constraints.unitNorm({ axis: 0 }),
+  };
+  const penalties = {
+    l1: regularizers.l1({ l1: 0.1 }),
+    l2: regularizers.l2({ l2: 0.1 }),
+    l1l2: regularizers.l1l2({ l1: 0.1, l2: 0.2 }),
+  };
+  const first = (inputShape: number[], options: object) => ({ inputShape, units: 3, ...options });
+  return {
+    initializers: tf.sequential({
+      layers: Object.values(kernels).map((kernelInitializer) => L.dense(first([3], { kernelInitializer }))),
+    }),
+    constraints: tf.sequential({
+      layers: Object.values(limits).map((kernelConstraint) => L.dense(first([3], { kernelConstraint }))),
+    }),
+    regularizers: tf.sequential({
+      layers: Object.values(penalties).map((kernelRegularizer) =>
+        L.dense(first([3], { kernelRegularizer, biasRegularizer: kernelRegularizer }))
+      ),
     }),
   };
 }
@@ -396,10 +504,14 @@ function randomize(model: tf.LayersModel): void {
   }
 }
 
-/** Inputs for a model: words where it embeds some, numbers elsewhere; sizes that are open are 4. */
+/** Inputs for a model: words where it embeds some, numbers elsewhere, some of them zeros; sizes that are open are 4. */
 export function randomInputs({ name, model }: CatalogModel): tf.Tensor[] {
   return model.inputs.map(({ shape }, i) => {
     const sizes = [3, ...shape.slice(1).map((size) => size ?? 4)];
+    if (name.startsWith("zeros")) {
+      const there = tf.greater(tf.randomUniform([...sizes.slice(0, -1), 1], 0, 1, "float32", i), 0.4);
+      return tf.mul(tf.randomNormal(sizes, 0, 1, "float32", i + 100), tf.cast(there, "float32"));
+    }
     return name.startsWith("words")
       ? tf.floor(tf.randomUniform(sizes, 0, 11, "float32", i))
       : tf.randomNormal(sizes, 0, 1, "float32", i + 100);
@@ -455,6 +567,11 @@ export function refused(): (CatalogModel & { readonly reason: string })[] {
       "batchNormalization of the first axis",
       single(IMAGE, (o) => L.batchNormalization({ ...o, axis: 1, name: "x" })),
       'layer "x" (BatchNormalization): tfjs normalizes another axis than the last one wrongly',
+    ],
+    [
+      "depthwiseConv2d dilated",
+      single(IMAGE, (o) => L.depthwiseConv2d({ ...o, kernelSize: 2, dilationRate: 2, name: "x" })),
+      'layer "x" (DepthwiseConv2D): tfjs computes it without its dilation',
     ],
     [
       "channels first",
