@@ -194,6 +194,11 @@ export function isByTime(term: Order | Comparison): boolean {
   return isByStart(term) || (term.entity === "attribute" && term.key === "end_time");
 }
 
+/** Whether a comparison is of a value that an index finds by its key. */
+export function isInIndex({ entity, key }: Comparison): boolean {
+  return Object.hasOwn(RUN_TABLES, entity) || (entity === "attribute" && isRunName(key));
+}
+
 /** Whether a comparison bounds the values that an order goes through. */
 export function isBound({ entity, key, comparator }: Comparison, order: Order): boolean {
   return entity === order.entity && key === order.key && comparator !== "IS NULL" && comparator !== "IS NOT NULL";

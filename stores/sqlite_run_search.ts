@@ -6,6 +6,7 @@ import {
   inExperiments,
   isBound,
   isByTime,
+  isInIndex,
   isOfKey,
   isOfRun,
   join,
@@ -90,15 +91,22 @@ class RunFinder {
   #rarest({ filter, orders: [order] }: RunSearch): Sql | undefined {
     let fewest = this.#few;
     let ids: SQLInputValue | undefined;
+    const look = ({ sql, values }: Sql) => {
+      const query = `SELECT COUNT(*), json_group_array(run_uuid) FROM (${sql} LIMIT ?)`;
+      const [[count, found]] = this.#db.cells(query, ...values, fewest);
+      if (Number(count) >= fewest) return;
+      fewest = Number(count);
+      ids = found;
+    };
     for (const comparisons of comparisonsByKey(filter)) {
       // An index for the order begins where these say.
       if (isOfKey(order) ? isBound(comparisons[0], order) : isByTime(order) && isByTime(comparisons[0])) continue;
-      const { sql, values } = runsThatMeet(comparisons);
-      const query = `SELECT COUNT(*), json_group_array(run_uuid) FROM (${sql} LIMIT ?)`;
-      const [[count, found]] = this.#db.cells(query, ...values, fewest);
-      if (Number(count) >= fewest) continue;
-      fewest = Number(count);
-      ids = found;
+      look(runsThatMeet(comparisons));
+    }
+    // Equal values have their runs in one order, in which SQLite merges them.
+    const equal = filter.filter((comparison) => comparison.comparator === "=" && isInIndex(comparison));
+    if (ids === undefined && equal.length > 1) {
+      look(joined(equal.map((comparison) => runsThatMeet([comparison])), " INTERSECT "));
     }
     return ids === undefined ? undefined : { sql: "SELECT value FROM json_each(?)", values: [ids] };
   }

@@ -15,6 +15,7 @@ const FILTERS = [
   "metrics.acc != 0.5",
   "metrics.rare >= 0",
   "params.lr = '3' AND metrics.acc > 0.2",
+  "params.lr = '3' AND tags.odd = 'yes' AND metrics.acc < 0.7",
   "params.id = '77'",
   "params.id LIKE '7%' AND status = 'RUNNING'",
   "params.id IS NOT NULL AND params.lr ILIKE '_'",
