@@ -10,7 +10,7 @@ interface GradientConfig {
   kernelName: string;
   inputsToSave?: string[];
   outputsToSave?: boolean[];
-  gradFunc(dy: Tensor, saved: Tensor[], attrs: object): Record<string, () => Tensor>;
+  gradFunc(dy: Tensor, saved: Tensor[], attrs: { varianceEpsilon?: number }): Record<string, () => Tensor>;
 }
 
 /** What the gradients need of TensorFlow.js. */
@@ -22,8 +22,13 @@ export interface GradientRegistry {
   unregisterGradient(kernelName: string): void;
   step(x: Tensor): Tensor;
   cast(x: Tensor, dtype: string): Tensor;
-  mul(a: Tensor, b: Tensor): Tensor;
+  mul(a: Tensor, b: Tensor | number): Tensor;
   zerosLike(x: Tensor): Tensor;
+  add(a: Tensor, b: Tensor | number): Tensor;
+  sub(a: Tensor, b: Tensor): Tensor;
+  rsqrt(x: Tensor): Tensor;
+  sum(x: Tensor, axes?: number[]): Tensor;
+  reshape(x: Tensor, shape: number[]): Tensor;
 }
 
 /** Registers the gradients, which on other backends than wasm do what tfjs's own do. */
@@ -41,6 +46,34 @@ export function registerGradients(tf: GradientRegistry): void {
     kernelName: "ReluGradient",
     inputsToSave: ["y"],
     gradFunc: (ddy, [y]) => ({ dy: () => reluGradient(ddy, y), y: () => tf.zerosLike(y) }),
+  });
+  replace(tf, {
+    kernelName: "FusedBatchNorm",
+    inputsToSave: ["x", "mean", "variance", "scale"],
+    // tfjs's own spreads each column's numbers over all of the data first
+    gradFunc: (dy, [x, mean, variance, scale], { varianceEpsilon }) => {
+      const slope = () => tf.rsqrt(tf.add(variance, varianceEpsilon ?? 1e-3));
+      const scaled = () => scale === undefined ? slope() : tf.mul(scale, slope());
+      const ofShape = (value: Tensor, like: Tensor) => {
+        const rank = value.shape.length;
+        const missing = rank - like.shape.length;
+        const axes = value.shape.flatMap((length, axis) =>
+          axis < missing || like.shape[axis - missing] === 1 && length !== 1 ? [axis] : []
+        );
+        return tf.reshape(axes.length === 0 ? value : tf.sum(value, axes), like.shape);
+      };
+      const spread = () => tf.mul(dy, tf.sub(x, mean));
+      return {
+        x: () => tf.reshape(tf.mul(dy, scaled()), x.shape),
+        mean: () => ofShape(tf.mul(tf.mul(dy, scaled()), -1), mean),
+        variance: () => {
+          const cubed = tf.mul(tf.mul(slope(), slope()), scaled());
+          return tf.mul(ofShape(tf.mul(spread(), cubed), variance), -0.5);
+        },
+        scale: () => ofShape(tf.mul(spread(), slope()), scale),
+        offset: () => ofShape(dy, scale ?? mean),
+      };
+    },
   });
 }
 

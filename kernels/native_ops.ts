@@ -74,9 +74,7 @@ export class NativeOps {
     const depth = w.filterHeight * w.filterWidth * w.inChannels;
     const packed = this.#room(depth * roundUp(w.outChannels, 8));
     this.#pack({ place: shape.filter, row: w.outChannels, column: 1, batch: 0 }, packed, depth, w.outChannels, 1);
-    const tasks = this.#tasks(w.batchSize * w.outHeight * w.outWidth * w.outChannels * depth / 64, 4);
-    const words = [...windowWords(w), input, packed, out, ...end, tasks];
-    this.#pool.run("convolve", tasks, words, [], w.filterHeight * framedRow(w) * 4);
+    this.#convolvePacked(input, packed, w, out, end);
   }
 
   /** The gradient of a convolution's input, written to `out`. */
@@ -86,6 +84,13 @@ export class NativeOps {
     const turned = turnedSteps(w);
     if (turned !== undefined && suitsWinograd(turned)) {
       return this.#winograd(gradient, { ...steps(turned), filter: layout.place, turned: true }, out, [0, 0]);
+    }
+    if (turned !== undefined && w.filterHeight * w.filterWidth > 1) {
+      const taps = w.filterHeight * w.filterWidth;
+      const packed = this.#room(taps * w.outChannels * roundUp(w.inChannels, 8));
+      const tasks = Math.min(Math.ceil(w.inChannels / 8), this.#tasks(taps * w.inChannels * w.outChannels));
+      this.#pool.run("pack_turned", tasks, [layout.place, taps, w.inChannels, w.outChannels, packed, tasks]);
+      return this.#convolvePacked(gradient, packed, turned, out, [0, 0]);
     }
     const columns = w.filterHeight * w.filterWidth * w.inChannels;
     const packed = this.#room(w.outChannels * roundUp(columns, 8));
@@ -324,6 +329,14 @@ export class NativeOps {
   optimize(kernel: string, places: readonly number[], count: number, options: number[], floats: number[]): void {
     const tasks = this.#tasks(count);
     this.#pool.run(kernel, tasks, [...places, count, tasks, ...options], floats);
+  }
+
+  #convolvePacked(x: number, packed: number, w: WindowInfo, out: number, end: number[]): void {
+    const depth = w.filterHeight * w.filterWidth * w.inChannels;
+    const rows = w.batchSize * w.outHeight;
+    const tasks = Math.min(rows, this.#tasks(rows * w.outWidth * w.outChannels * depth / 64, 4)) || 1;
+    const words = [...windowWords(w), x, packed, out, ...end, tasks];
+    this.#pool.run("convolve", tasks, words, [], w.filterHeight * framedRow(w) * 4);
   }
 
   #winograd(x: number, shape: WinogradShape, out: number, end: number[]): void {

@@ -1,5 +1,6 @@
 import { arrayKernels } from "./array_kernels.ts";
 import { batchNormKernels } from "./batch_norm.ts";
+import { boolKernels } from "./bool_kernels.ts";
 import { clipByValue } from "./clip_by_value.ts";
 import { onWasmHeap } from "./cpu_kernel.ts";
 import type { DeferredData } from "./deferred_data.ts";
@@ -69,6 +70,7 @@ export function registerTrainingKernels(
     ...arrayKernels(tools, stock),
     ...batchNormKernels(tools),
     ...optimizerKernels(ops),
+    ...boolKernels(wasmOps, stock),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>
       unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),
     ClipByValue: (kernelArguments) => clipByValue(wasmOps, stock("ClipByValue"), kernelArguments),

@@ -125,6 +125,27 @@ KERNEL(convolve)(const convolve_arguments *a, int task, float *scratch) {
 }
 
 typedef struct {
+  const float *filter; /* [taps][in][out] */
+  int taps, in, out;
+  float *packed;
+  int tasks;
+} pack_turned_arguments;
+
+/** The filter of the gradient of the input: turned by 180 degrees, packed [taps * out, in]. Tasks share the panels. */
+KERNEL(pack_turned)(const pack_turned_arguments *a, int task, float *scratch) {
+  int panels = (a->in + 7) / 8, end = part_start(panels, task + 1, a->tasks) * 8;
+  for (int n = part_start(panels, task, a->tasks) * 8; n < end; n += 8) {
+    float *to = a->packed + n * a->taps * a->out;
+    for (int tap = a->taps - 1; tap >= 0; tap--) {
+      const float *from = a->filter + (tap * a->in + n) * a->out;
+      for (int c = 0; c < a->out; c++, to += 8) {
+        for (int j = 0; j < 8; j++) to[j] = n + j < a->in ? from[j * a->out + c] : 0;
+      }
+    }
+  }
+}
+
+typedef struct {
   window w;
   const float *dy, *packed; /* the filter, turned over, as packed matrix [out_channels, window] */
   float *dx;

@@ -100,6 +100,20 @@ for (const [height, width] of [...images, [16, 12], [4, 4]]) {
     }
   }
 }
+// with as many entries in a window as direct convolutions are for
+for (const [filterHeight, filterWidth] of [[5, 5], [7, 3], [1, 4], [4, 4]]) {
+  for (const [batch, inChannels, outChannels] of [[2, 4, 6], [1, 9, 12]]) {
+    for (const pad of ["same", "valid"] as const) {
+      for (const strides of [1, 2]) {
+        conv2d.push({
+          name: `${batch}x9x11x${inChannels}, filter ${filterHeight}x${filterWidth}x${outChannels}, ${pad}, ${strides}`,
+          shapes: [[batch, 9, 11, inChannels], [filterHeight, filterWidth, inChannels, outChannels]],
+          compute: (x, filter) => tf.conv2d(x, filter, strides, pad),
+        });
+      }
+    }
+  }
+}
 for (
   const pad of [[[0, 0], [2, 1], [0, 3], [0, 0]], [[0, 0], [4, 0], [3, 2], [0, 0]]] as [
     [number, number],
@@ -379,6 +393,16 @@ testCases("layers' other operations", [
       return tf.batchNorm(x, mean as tf.Tensor1D, variance as tf.Tensor1D, offset, scale, 1e-3);
     },
   },
+  ...[[6], [1, 1, 1, 6], [5, 6], [4, 5, 5, 6]].flatMap((shape): Case[] => {
+    const positive = (x: tf.Tensor) => tf.add(x, 1);
+    return [
+      {
+        name: `batchNorm by given [${shape}]`,
+        shapes: [[4, 5, 5, 6], shape, shape, shape, shape],
+        compute: (x, mean, variance, offset, scale) => tf.batchNorm(x, mean, positive(variance), offset, scale),
+      },
+    ];
+  }),
   {
     name: "resizeBilinear",
     shapes: [[2, 5, 5, 3]],

@@ -7,6 +7,22 @@ Deno.test("clipByValue of whole numbers is the cpu backend's", async () => {
   assertEquals(await onWasm(clip), await onCpu(clip));
 });
 
+Deno.test("reversed, sliced and accumulated booleans are the cpu backend's", async () => {
+  const results = () => {
+    const x = tf.tensor2d([1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1], [3, 4], "bool");
+    const all = [
+      tf.reverse(x, 1),
+      tf.stridedSlice(x, [0, 0], [3, 4], [2, 3]),
+      tf.stridedSlice(tf.range(0, 12, 1, "int32"), [1], [11], [3]),
+      tf.cumsum(x, 1),
+      tf.cumsum(x, 0, true, true),
+      tf.cumprod(x, 1),
+    ];
+    return all.map((tensor) => [tensor.dtype, tensor.shape, Array.from(tensor.dataSync())]);
+  };
+  assertEquals(await onWasm(results), await onCpu(results));
+});
+
 Deno.test("the gradient of a nearest-neighbour upsampling is the sum over its blocks, for a batch too", async () => {
   await onWasm(() => {
     const weights = tf.range(0, 2 * 10 * 8 * 3);
