@@ -93,7 +93,7 @@ const hooks = new WeakMap<object, Hook>();
  * or `FAILED` if the training throws.
  *
  * It never breaks or changes a training: losses are the same bit for bit, errors are tfjs's own, and what cannot be
- * logged is told once. A training with an `mlflowCallback` of yours gets its metrics from that alone, and goes to its
+ * logged is told once. Where no run can be started within 30 seconds, the training begins without one. A training with an `mlflowCallback` of yours gets its metrics from that alone, and goes to its
  * run; one with an `mlflowCheckpoint` its checkpoints.
  *
  * Called again, the new options hold; `{ disable: true }` switches it off.

@@ -9,6 +9,8 @@ import type { RunRecord } from "../entities.ts";
 import { activeRun, lastActiveRun, logMetric, setExperiment, withRun } from "../fluent.ts";
 import { Run } from "../run.ts";
 import { setTrackingUri } from "../tracking_uri.ts";
+import { settle } from "../training/settings.ts";
+import { trackFit } from "../training/track_fit.ts";
 import { withEnv } from "./support/env.ts";
 
 await tf.setBackend("cpu");
@@ -485,6 +487,29 @@ for (const method of ["fit", "fitDataset"] as const) {
     assert(!(await read("MLmodel")).includes("signature:"));
   }, { logInputExamples: true, logModelSignatures: false, registeredModelName: "registered" });
 }
+
+test("begins a training without a run that does not come", async ({ told, runs }) => {
+  const asked = Promise.withResolvers<void>();
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async () => {
+    await asked.promise;
+    return new Response("{}", { status: 400 });
+  });
+  try {
+    setTrackingUri(`http://127.0.0.1:${server.addr.port}`);
+    const model = compiled();
+    const train = (_data: readonly unknown[], args: object) => {
+      asked.resolve();
+      return Promise.resolve({ trained: args });
+    };
+    const fit = { method: "fit", model, data: [x, y], args: { epochs: 3 }, train } as const;
+    assertEquals(await trackFit(tf, { ...settle({}), patience: 20 }, fit), { trained: { epochs: 3 } });
+    assertEquals(told.length, 1);
+    assertStringIncludes(told[0], "no run could be started within 0.02 seconds");
+  } finally {
+    await server.shutdown();
+  }
+  assertEquals(await runs(), []);
+});
 
 test("says what is wrong with its options, before any training", async () => {
   assertThrows(() => autolog(tf, { logEveryNSteps: 0 }), RangeError, "logEveryNSteps");

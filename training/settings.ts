@@ -18,7 +18,12 @@ export interface AutologSettings {
   readonly extraTags: Readonly<Record<string, string>>;
   readonly exclusive: boolean;
   readonly silent: boolean;
+  /** How long a training waits for its run to be started, in milliseconds. */
+  readonly patience: number;
 }
+
+/** A server that is not there is asked again for minutes; a training begins without it. */
+const PATIENCE = 30_000;
 
 /** Fills in what is left out, and refuses what makes no sense before a training begins. */
 export function settle(options: AutologOptions): AutologSettings {
@@ -46,5 +51,6 @@ export function settle(options: AutologOptions): AutologSettings {
     extraTags,
     exclusive,
     silent,
+    patience: PATIENCE,
   };
 }

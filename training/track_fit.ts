@@ -70,7 +70,7 @@ export async function trackFit(tf: CallbackMaker, settings: AutologSettings, fit
   };
   try {
     if (active !== undefined) await work(active);
-    else await withRun({ tags: { "mlflow.autologging": "tensorflowjs", ...settings.extraTags } }, work);
+    else await inOwnRun(settings, work);
   } catch (error) {
     if (training.outcome === undefined || "history" in training.outcome) report(error);
   }
@@ -78,6 +78,28 @@ export async function trackFit(tf: CallbackMaker, settings: AutologSettings, fit
   if (outcome === undefined) return await untracked();
   if ("error" in outcome) throw outcome.error;
   return outcome.history;
+}
+
+/** Does work in a run of its own; not at all where no run is to be had in time, which is told by an error. */
+async function inOwnRun({ extraTags, patience }: AutologSettings, work: (run: Run) => Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    late.reject(new Error(`no run could be started within ${patience / 1000} seconds`));
+  }, patience);
+  const done = withRun({ tags: { "mlflow.autologging": "tensorflowjs", ...extraTags } }, async (run) => {
+    clearTimeout(timer);
+    if (isLate) throw new Error("the training has gone on without this run");
+    await work(run);
+  });
+  try {
+    await Promise.race([done, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    // What becomes of a run that comes too late concerns nobody.
+    done.catch(() => {});
+  }
 }
 
 /** One training, and the run that it is logged to. */
