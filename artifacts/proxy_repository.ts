@@ -2,17 +2,18 @@ import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
 import type { HttpClient } from "../stores/http.ts";
 import { Silence } from "../stores/silence.ts";
-import { byPath, checkArtifactFile, checkArtifactPath, folderOf, inFolder, listedEntry } from "./artifact_path.ts";
-import { download, type DownloadSource, walkByListing } from "./download.ts";
-import { type Incoming, incoming, nothing, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
+import { byPath, checkArtifactPath, folderOf, inFolder, listedEntry } from "./artifact_path.ts";
+import { type DownloadSource, walkByListing } from "./download.ts";
+import { type Incoming, incoming, nothing, type Wanted, wantedHeaders } from "./incoming.ts";
 import { type LocalFile, readPart } from "./local_files.ts";
-import { Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { ProxyParts } from "./proxy_parts.ts";
-import type { ArtifactRepository, ByteRange, TransferOptions } from "./repository.ts";
+import { RemoteFiles } from "./remote_files.ts";
+import type { ArtifactRepository } from "./repository.ts";
 import { fileBody, type SizedBody } from "./request_body.ts";
 import { openSpool } from "./spool.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
-import { checkArrived, inParts, upload } from "./upload.ts";
+import { checkArrived, inParts } from "./upload.ts";
 
 /** Where a tracking server gives and takes artifacts. */
 const ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts";
@@ -23,12 +24,11 @@ const SMALL = 1024 ** 2;
  * Artifacts that a tracking server keeps and passes on: those of `mlflow-artifacts:` URIs. Big files go around the
  * server, in parts, where it offers that.
  */
-export class ProxyRepository implements ArtifactRepository {
+export class ProxyRepository extends RemoteFiles implements ArtifactRepository {
   readonly #server: () => Promise<HttpClient>;
   readonly #root: string;
-  readonly #settings: TransferSettings;
   readonly #parts: ProxyParts;
-  readonly #source: DownloadSource = {
+  protected override readonly source: DownloadSource = {
     stat: (one) => this.stat(one),
     walk: (folder) => walkByListing((one) => this.list(one), folder),
     open: (one, wanted) => this.#open(one, wanted),
@@ -44,34 +44,10 @@ export class ProxyRepository implements ArtifactRepository {
     root: string,
     settings: TransferSettings = readTransferSettings(),
   ) {
+    super(settings);
     this.#server = server;
     this.#root = checkArtifactPath(root);
-    this.#settings = settings;
     this.#parts = new ProxyParts(server, settings);
-  }
-
-  async write(
-    path: string,
-    content: Uint8Array | ReadableStream<Uint8Array>,
-    options: TransferOptions = {},
-  ): Promise<void> {
-    const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
-    checkArtifactFile(path);
-    if (content instanceof Uint8Array) await this.#putBytes(path, content as Uint8Array<ArrayBuffer>, progress);
-    else await this.#writeStream(path, content, progress);
-    progress.fileDone();
-  }
-
-  async upload(localPath: string, path: string, options: TransferOptions = {}): Promise<void> {
-    await upload(localPath, path, (file, artifact, progress) => this.#send(file, artifact, progress), options);
-  }
-
-  async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await readFile(this.#source.open, path);
-  }
-
-  async stream(path: string, range?: ByteRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    return await streamFile(this.#source.open, path, range);
   }
 
   async stat(path: string): Promise<FileInfo | undefined> {
@@ -85,10 +61,6 @@ export class ProxyRepository implements ArtifactRepository {
     const server = await this.#server();
     const reply = await server.json({ method: "GET", path: ARTIFACTS, query: { path: folder } });
     return readListing(reply, path).sort(byPath);
-  }
-
-  async download(path: string, localPath: string, options: TransferOptions = {}): Promise<void> {
-    await download(this.#source, checkArtifactPath(path), localPath, this.#settings, options);
   }
 
   async delete(path: string): Promise<void> {
@@ -118,7 +90,11 @@ export class ProxyRepository implements ArtifactRepository {
     }
   }
 
-  async #send(file: Pick<LocalFile, "localPath" | "size">, path: string, progress: Progress): Promise<void> {
+  protected override async sendFile(
+    file: Pick<LocalFile, "localPath" | "size">,
+    path: string,
+    progress: Progress,
+  ): Promise<void> {
     const { localPath, size } = file;
     if (await this.#parts.upload(file, this.#place(path), progress)) return;
     if (size <= SMALL) {
@@ -134,20 +110,24 @@ export class ProxyRepository implements ArtifactRepository {
    * Sends a stream when all of it is there, which is quicker than sending it as it comes: its length can be said, and it
    * can be sent again.
    */
-  async #writeStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
+  protected override async sendStream(
+    path: string,
+    content: ReadableStream<Uint8Array>,
+    progress: Progress,
+  ): Promise<void> {
     const parts = inParts(content, SMALL, progress.signal);
     const { value: first = new Uint8Array() } = await parts.next();
-    if (first.length < SMALL) return await this.#putBytes(path, first, progress);
+    if (first.length < SMALL) return await this.sendBytes(path, first, progress);
     const all = async function* () {
       yield first;
       yield* parts;
     };
     await using spool = await openSpool(all());
-    if (spool !== undefined) return await this.#send(spool, path, progress);
+    if (spool !== undefined) return await this.sendFile(spool, path, progress);
     await this.#putStream(this.#path(path), (moved) => counted(all(), moved), progress, false);
   }
 
-  async #putBytes(path: string, bytes: Uint8Array<ArrayBuffer>, progress: Progress): Promise<void> {
+  protected override async sendBytes(path: string, bytes: Uint8Array<ArrayBuffer>, progress: Progress): Promise<void> {
     await this.#put(this.#path(path), () => bytes, progress);
     progress.add(bytes.length);
   }
@@ -168,7 +148,7 @@ export class ProxyRepository implements ArtifactRepository {
     progress: Progress,
     repeatable: boolean,
   ): Promise<void> {
-    using silence = new Silence(this.#settings.timeout, progress.signal);
+    using silence = new Silence(this.settings.timeout, progress.signal);
     let sent = 0;
     const body = () => {
       progress.add(-sent);

@@ -1,19 +1,20 @@
+import { element, elements, escapeXml } from "../aws/xml.ts";
 import type { FileInfo } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { byPath, checkArtifactFile, checkArtifactPath, inFolder, listedEntry, listedFile } from "./artifact_path.ts";
-import { download, type DownloadSource } from "./download.ts";
-import { type Incoming, incoming, nothing, readFile, streamFile, type Wanted, wantedHeaders } from "./incoming.ts";
+import { byPath, checkArtifactPath, inFolder, listedEntry, listedFile } from "./artifact_path.ts";
+import type { DownloadSource } from "./download.ts";
+import { type Incoming, incoming, nothing, type Wanted, wantedHeaders } from "./incoming.ts";
 import type { LocalFile } from "./local_files.ts";
 import { mimeType } from "./mime_type.ts";
 import { forEachParallel } from "./parallel.ts";
-import { Progress } from "./progress.ts";
-import type { ArtifactRepository, ArtifactStat, ByteRange, TransferOptions } from "./repository.ts";
+import type { Progress } from "./progress.ts";
+import type { ArtifactRepository, ArtifactStat } from "./repository.ts";
 import { bytesBody, fileBody, type SizedBody } from "./request_body.ts";
+import { RemoteFiles } from "./remote_files.ts";
 import { S3Client } from "./s3_client.ts";
 import { readUploadHeaders } from "./s3_upload_args.ts";
-import { element, elements, escapeXml } from "../aws/xml.ts";
 import { readTransferSettings, type TransferSettings } from "./transfer_settings.ts";
-import { inParts, upload } from "./upload.ts";
+import { inParts } from "./upload.ts";
 
 /** S3 takes no part but the last that is smaller, and no more parts than these. */
 const SMALLEST_PART = 5 * 1024 ** 2;
@@ -27,16 +28,15 @@ const MOST_DELETED = 1000;
 type ReadBody = (moved?: () => void) => SizedBody;
 
 /** Artifacts in a bucket of S3, or of a server that speaks as S3 does: those of `s3:` URIs. */
-export class S3Repository implements ArtifactRepository {
+export class S3Repository extends RemoteFiles implements ArtifactRepository {
   readonly #client: S3Client;
   readonly #root: string;
-  readonly #settings: TransferSettings;
   readonly #partSize: number;
-  readonly #source: DownloadSource = {
+  protected override readonly source: DownloadSource = {
     stat: (one) => this.stat(one),
     walk: (folder) => this.#walk(folder),
     open: (one, wanted) => this.#open(one, wanted),
-    openParts: async (one) => this.#settings.multipartDownload ? (wanted) => this.#open(one, wanted) : undefined,
+    openParts: async (one) => this.settings.multipartDownload ? (wanted) => this.#open(one, wanted) : undefined,
   };
 
   /**
@@ -44,35 +44,10 @@ export class S3Repository implements ArtifactRepository {
    * @param root what the keys begin with, without slashes around it
    */
   constructor(bucket: string, root: string, settings: TransferSettings = readTransferSettings()) {
+    super(settings);
     this.#client = new S3Client(bucket, settings);
     this.#root = root;
-    this.#settings = settings;
     this.#partSize = Math.max(SMALLEST_PART, settings.uploadChunk);
-  }
-
-  async write(
-    path: string,
-    content: Uint8Array | ReadableStream<Uint8Array>,
-    options: TransferOptions = {},
-  ): Promise<void> {
-    checkArtifactFile(path);
-    const progress = new Progress(options, 1, content instanceof Uint8Array ? content.length : undefined);
-    const bytes = content as Uint8Array<ArrayBuffer>;
-    if (content instanceof Uint8Array) await this.#put(path, () => bytesBody(bytes), progress);
-    else await this.#putStream(path, content, progress);
-    progress.fileDone();
-  }
-
-  async upload(localPath: string, path: string, options: TransferOptions = {}): Promise<void> {
-    await upload(localPath, path, (file, artifact, progress) => this.#send(file, artifact, progress), options);
-  }
-
-  async read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await readFile(this.#source.open, path);
-  }
-
-  async stream(path: string, range?: ByteRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    return await streamFile(this.#source.open, path, range);
   }
 
   async stat(path: string): Promise<ArtifactStat | undefined> {
@@ -100,10 +75,6 @@ export class S3Repository implements ArtifactRepository {
       }
     }
     return infos.sort(byPath);
-  }
-
-  async download(path: string, localPath: string, options: TransferOptions = {}): Promise<void> {
-    await download(this.#source, checkArtifactPath(path), localPath, this.#settings, options);
   }
 
   async delete(path: string): Promise<void> {
@@ -146,7 +117,11 @@ export class S3Repository implements ArtifactRepository {
     }
   }
 
-  async #send({ localPath, size }: LocalFile, path: string, progress: Progress): Promise<void> {
+  protected override async sendBytes(path: string, bytes: Uint8Array<ArrayBuffer>, progress: Progress): Promise<void> {
+    await this.#put(path, () => bytesBody(bytes), progress);
+  }
+
+  protected override async sendFile({ localPath, size }: LocalFile, path: string, progress: Progress): Promise<void> {
     const part = this.#partSizeFor(size);
     if (size <= part) return await this.#put(path, (moved) => fileBody(localPath, 0, size, moved), progress);
     await this.#inParts(path, progress, async (putPart) => {
@@ -159,7 +134,11 @@ export class S3Repository implements ArtifactRepository {
     });
   }
 
-  async #putStream(path: string, content: ReadableStream<Uint8Array>, progress: Progress): Promise<void> {
+  protected override async sendStream(
+    path: string,
+    content: ReadableStream<Uint8Array>,
+    progress: Progress,
+  ): Promise<void> {
     const parts = inParts(content, this.#partSize, progress.signal);
     const first = (await parts.next()).value!;
     if (first.length < this.#partSize) return await this.#put(path, () => bytesBody(first), progress);
