@@ -285,6 +285,41 @@ mlflowTest("MLflow reads a logged model's input example, metadata and signature"
   assertEquals(rows.params, [{ name: "temperature", type: "double", default: 0.5, shape: null }]);
 });
 
+mlflowTest("a model goes to MLflow's server and back", async (mlflow) => {
+  await using server = await mlflow.ui({ command: "server" });
+  const before = Deno.env.get("MLFLOW_TRACKING_URI");
+  setTrackingUri(server.url);
+  try {
+    await onCpu(async () => {
+      const client = new MlflowClient();
+      const { info } = await client.createRun({ experimentId: await client.createExperiment("models") });
+      // Its Keras file is larger than what is sent at once.
+      const model = tf.sequential({ layers: [tf.layers.dense({ units: 1500, inputShape: [1500] })] });
+      const { modelId, status, artifactLocation } = await client.logModel(info.runId, model, { name: "net" });
+      assertEquals([status, artifactLocation.split(":")[0]], ["READY", "mlflow-artifacts"]);
+      const loaded = await loadModel(tf, `runs:/${info.runId}/net`);
+      const [wanted, found] = [model, loaded].map((one) => one.getWeights()[0]);
+      assertEquals(tf.tidy(() => tf.equal(wanted, found).all().dataSync()[0]), 1);
+      const listed = await client.listLoggedModelArtifacts(modelId, "data");
+      const [{ size }] = await mlflow.python<{ size: number }[]>(
+        `
+        import zipfile
+        import mlflow
+        mlflow.set_tracking_uri(args["uri"])
+        path = mlflow.artifacts.download_artifacts(f"models:/{args['model']}")
+        with zipfile.ZipFile(f"{path}/data/model.keras") as archive:
+            assert archive.testzip() is None
+            result = [{"size": archive.getinfo("model.weights.h5").file_size}]
+        `,
+        { uri: server.url, model: modelId },
+      );
+      assert(size > 9_000_000 && listed.some(({ fileSize }) => (fileSize ?? 0) > size), JSON.stringify(listed));
+    });
+  } finally {
+    setTrackingUri(before ?? "");
+  }
+});
+
 kerasTest("Python opens a logged model by its URI, and finds it registered", async (mlflow) => {
   const logged = await onCpu(() =>
     tracked(mlflow.dir, async (client, runId) => {
