@@ -105,11 +105,13 @@ export function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const numbers: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
-    // Texts are passed over whole, outside of them the words are numbers: each becomes a text with a mark before it.
-    const marked = text.replace(
-      /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g,
-      (part) => part.startsWith('"') ? part.replace(/^"\\u0001/, '"\\u0001\\u0001') : `"\\u0001${part}"`,
-    );
+    // Words in texts stay, outside of them they are numbers: each becomes a text with a mark before it.
+    let inText = false;
+    const marked = text.replace(/"(?:\\u0001)?|\\.|-?\b(?:NaN|Infinity)\b/gs, (part) => {
+      if (part.startsWith('"')) inText = !inText;
+      else return inText || part.startsWith("\\") ? part : `"\\u0001${part}"`;
+      return inText && part.length > 1 ? '"\\u0001\\u0001' : part;
+    });
     if (marked === text) throw error;
     return JSON.parse(marked, (_key, value) => {
       if (typeof value !== "string" || !value.startsWith("\u0001")) return value;

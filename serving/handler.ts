@@ -102,7 +102,12 @@ async function readRequest(mime: string, bytes: Uint8Array, signature: HandlerOp
       { cause },
     );
   }
-  return readInputs(body, signature);
+  try {
+    return readInputs(body, signature);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new MlflowError("BAD_REQUEST", "Invalid input. Its lists are nested too deep", { cause });
+  }
 }
 
 /** The bytes of a body; one that is too long is not read to its end. */

@@ -141,7 +141,7 @@ function fromTensors(value: unknown, specs: readonly TensorSpec[], field: string
 
 /** `instances` with an object for each example, as lists by the inputs' names. */
 function byName(instances: readonly unknown[], specs: readonly TensorSpec[]): Record<string, unknown[]> {
-  const columns: Record<string, unknown[]> = {};
+  const columns: Record<string, unknown[]> = Object.create(null);
   for (const [i, instance] of instances.entries()) {
     if (!isRecord(instance)) throw bad(`Invalid input. instances[${i}] must be an object, as the first is`);
     for (const [name, value] of Object.entries(instance)) (columns[name] ??= []).push(value);

@@ -44,7 +44,10 @@ export function readRecords(value: unknown): Table {
   if (odd >= 0) throw bad(`dataframe_records[${odd}] must be an object, as others are: found ${typeName(value[odd])}`);
   const records = value as Record<string, unknown>[];
   const columns = [...new Set(records.flatMap((record) => Object.keys(record)))];
-  return { columns, rows: records.map((record) => columns.map((column) => record[column] ?? null)) };
+  return {
+    columns,
+    rows: records.map((record) => columns.map((column) => Object.hasOwn(record, column) ? record[column] : null)),
+  };
 }
 
 /** Reads CSV with a head line. Numbers become numbers, an empty cell null. */
@@ -88,16 +91,31 @@ function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, i) => String(i));
 }
 
+/** What stands in a cell that is not quoted, or behind the quotes. */
+const PLAIN = /[^,\r\n]*/y;
+
 /** RFC 4180: cells may be quoted, and hold commas, line ends and doubled quotes then. */
 function csvCells(text: string): string[][] {
   const lines: string[][] = [[]];
-  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/g)) {
-    const line = lines.at(-1)!;
-    line.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    if (end === "") break;
-    if (end !== ",") lines.push([]);
+  let at = 0;
+  for (;;) {
+    let cell = "";
+    while (text[at] === '"') {
+      const end = text.indexOf('"', at + 1);
+      if (end < 0) throw bad(`the quotes in row ${lines.length} of the CSV have no end`);
+      cell += text.slice(at + 1, end);
+      at = end + 1;
+      // Two quotes in quotes are one.
+      if (text[at] === '"') cell += '"';
+    }
+    PLAIN.lastIndex = at;
+    cell += PLAIN.exec(text)![0];
+    at = PLAIN.lastIndex;
+    lines.at(-1)!.push(cell);
+    if (at === text.length) return lines;
+    if (text[at] !== ",") lines.push([]);
+    at += text.startsWith("\r\n", at) ? 2 : 1;
   }
-  return lines;
 }
 
 function csvValue(cell: string): unknown {

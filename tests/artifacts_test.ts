@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { downloadArtifacts, listArtifacts, loadDict, loadImageArtifact, loadText, parseJson } from "../artifacts.ts";
 import { MlflowClient } from "../client.ts";
@@ -61,4 +61,10 @@ Deno.test("parseJson() reads Python's words for numbers, and texts that look lik
     a: [NaN, -Infinity, Infinity, "NaN", 'a NaN " NaN', "\u0001NaN", "\\"],
     NaN: -1,
   });
+});
+
+Deno.test("parseJson() reads and refuses long texts at once", () => {
+  const text = `"${String.raw`\"`.repeat(1e6)}`;
+  assertEquals(parseJson(`[NaN, ${text}"]`), [NaN, '"'.repeat(1e6)]);
+  assertThrows(() => parseJson(`[NaN, ${text}`), SyntaxError);
 });

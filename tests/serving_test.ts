@@ -279,6 +279,21 @@ Deno.test("createModelHandler() answers null where a prediction is no number, an
   assertEquals(told.map(String), ["Error: a secret"]);
 });
 
+Deno.test("createModelHandler() answers what is made to break it with what is wrong", async () => {
+  const handler = ofColumns({ signature: { inputs: [{ type: "tensor", dtype: "float32", shape: [-1, 1] }] } });
+  const deep = `${"[".repeat(1e5)}${"]".repeat(1e5)}`;
+  const cases = [
+    [`{"inputs": ${deep}}`, "Invalid input. Its lists are nested too deep"],
+    [`{"instances": [{"constructor": 1}]}`, "instances has names, and the model's input has none"],
+    [`{"instances": [{"__proto__": 1}]}`, "instances has names, and the model's input has none"],
+  ];
+  for (const [body, message] of cases) {
+    const [status, , told] = await answer(handler, body, "application/json");
+    assertEquals(status, 400);
+    assertStringIncludes(String(told), message);
+  }
+});
+
 Deno.test("createModelHandler() gives several outputs by their names", async () => {
   const handler = ofColumns({
     signature: { inputs: [{ type: "tensor", dtype: "float32", shape: [-1, 1] }] },

@@ -16,9 +16,17 @@ Deno.test("readCsv() reads quoted cells, numbers and what is missing", () => {
   );
 });
 
+Deno.test("readCsv() takes quotes as pandas does, and long cells of them", () => {
+  assertEquals(readCsv('a,b\n1"2,3\n"1"2,""""\n').rows, [['1"2', 3], [12, '"']]);
+  assertEquals(readCsv(`a\n"${"x".repeat(2e6)}${'""'.repeat(1e6)}"`).rows, [["x".repeat(2e6) + '"'.repeat(1e6)]]);
+  assertThrows(() => readCsv('a,b\n1,"2\n3,4\n'), MlflowError, "the quotes in row 2 of the CSV have no end");
+  assertThrows(() => readCsv(`a\n${'"'.repeat(1e6)}"`), MlflowError, "have no end");
+});
+
 Deno.test("readRecords() and readSplit() fill up what is missing", () => {
   assertEquals(readRecords([{ a: 1 }, { b: 2, a: 3 }]), { columns: ["a", "b"], rows: [[1, null], [3, 2]] });
   assertEquals(readRecords([[1, 2], [3]]), { columns: ["0", "1"], rows: [[1, 2], [3, null]] });
+  assertEquals(readRecords([{ a: 1, toString: 2 }, { a: 3 }]).rows, [[1, 2], [3, null]]);
   assertEquals(readSplit({ data: [[1], [2, 3]] }), { columns: ["0", "1"], rows: [[1, null], [2, 3]] });
   assertEquals(readSplit({ columns: ["a", "b"], data: [[1]] }), { columns: ["a", "b"], rows: [[1, null]] });
   assertThrows(() => readRecords([{ a: 1 }, 2]), MlflowError, "dataframe_records[1] must be an object");
