@@ -133,7 +133,12 @@ function remoteUrl(config: string): string | undefined {
     url: /^\s*url\s*=\s*"?([^"\n]+?)"?\s*$/m.exec(body)?.[1],
   }));
   const url = (remotes.find(({ name }) => name === "origin") ?? remotes[0])?.url;
-  return url?.replace(/:\/\/[^/]*@/, "://").replace(/^[^/:@]*:[^/]*@/, "").replace(/[?#].*$/, "");
+  return url === undefined ? undefined : withoutSecrets(url).replace(/#.*$/, "");
+}
+
+/** The URL of a git repository without anything that could be a password or a token. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/:\/\/[^/]*@/, "://").replace(/^[^/:@]*:[^/]*@/, "").replace(/(:\/\/[^?#]*)\?[^#]*/, "$1");
 }
 
 /** A file's text, or undefined where it is missing, no file, or not allowed to be read. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { MlflowClient } from "./client.ts";
-import { userName } from "./context.ts";
+import { userName, withoutSecrets } from "./context.ts";
 import { readEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, experimentOfNewRuns, getOrCreateExperiment } from "./fluent.ts";
@@ -75,7 +75,7 @@ export interface ProjectRun {
  * @param uri the project's folder or git URI; `#folder` behind it names a folder in it
  */
 export async function runProject(uri: string, options: RunProjectOptions = {}): Promise<ProjectRun> {
-  return await doing(`Cannot run project "${uri}"`, async () => {
+  return await doing(`Cannot run project "${withoutSecrets(uri)}"`, async () => {
     if (Deno.build.os === "windows") {
       throw new MlflowError("NOT_IMPLEMENTED", "commands of projects are for bash, and not run on Windows");
     }

@@ -1,6 +1,6 @@
 import { join, resolve } from "@std/path";
 import { fileURLToPath } from "node:url";
-import { gitTags, gitWorkTree } from "../context.ts";
+import { gitTags, gitWorkTree, withoutSecrets } from "../context.ts";
 import { MlflowError } from "../errors.ts";
 
 /** A project's folder on this machine, and the tags that say where it is from. A copy is removed when it is disposed of. */
@@ -30,7 +30,8 @@ export async function openSource(uri: string, version?: string): Promise<Project
   if (found === undefined) {
     if (!GIT_URI.test(place)) throw invalid(`there is no folder ${place}`);
     const copy = await clone(place, version);
-    return source(copy, subfolder, { "mlflow.source.name": uri, ...copy.branch, ...await revision(copy.folder) });
+    const name = withoutSecrets(uri);
+    return source(copy, subfolder, { "mlflow.source.name": name, ...copy.branch, ...await revision(copy.folder) });
   }
   if (!found.isDirectory) throw invalid(`${place} is a file: the project's folder is wanted`);
   const root = resolve(local);
@@ -104,9 +105,10 @@ async function clone(uri: string, version: string | undefined): Promise<Clone> {
     const branch = version === undefined ? undefined : await commitOf(`refs/remotes/origin/${version}`, folder);
     const commit = branch ?? await commitOf(version ?? "HEAD", folder);
     if (commit === undefined) {
+      const [wanted, repository] = [version ?? "HEAD", withoutSecrets(uri)];
       throw invalid(
-        `Unable to checkout version '${version ?? "HEAD"}' of git repo ${uri} - please ensure that the version ` +
-          "exists in the repo.",
+        `Unable to checkout version '${wanted}' of git repo ${repository} - please ensure that the version exists in ` +
+          "the repo.",
       );
     }
     await git(["checkout", "--quiet", "--detach", commit], folder);
@@ -132,7 +134,8 @@ interface GitResult {
 async function git(args: readonly string[], folder: string): Promise<void> {
   const result = await tryGit(args, folder);
   if (result === undefined) throw invalid("the program git is wanted, and cannot be started");
-  if (!result.success) throw invalid(`git ${args[0]} did not succeed: ${result.errors}`);
+  const errors = result.errors.replace(/[a-z+]+:\/\/[^\s']+/gi, withoutSecrets);
+  if (!result.success) throw invalid(`git ${args[0]} did not succeed: ${errors}`);
 }
 
 /** Runs git; undefined where it is missing or not allowed. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { MlflowClient, MlflowError, runProject, setTrackingUri, withRun } from "../mod.ts";
 import { cleanEnv } from "./support/clean_env.ts";
+import { withEnv } from "./support/env.ts";
 import { writeFiles } from "./support/folder.ts";
 import { gatedTest } from "./support/gate.ts";
 import { commitAll, git, missingGit } from "./support/git.ts";
@@ -156,6 +157,34 @@ test("a project run inside a run is its child", { "p/run.sh": "exit 0\n" }, asyn
     assertEquals(data.tags["mlflow.project.entryPoint"], "run.sh");
   });
 });
+
+test("no password or token of a git URI is logged or told", {
+  "repo/deep/MLproject": project("exit 0", "{}"),
+}, async (dir, client) => {
+  const repo = join(dir, "repo");
+  await commitAll(repo);
+  const secrets = ["https://me:secret@example.org/a.git", "https://secret@example.org/a.git?token=secret"];
+  const env = Object.fromEntries(secrets.flatMap((uri, i) => [
+    [`GIT_CONFIG_KEY_${i}`, `url.file://${repo}.insteadOf`],
+    [`GIT_CONFIG_VALUE_${i}`, uri],
+  ]));
+  await withEnv({ ...env, GIT_CONFIG_COUNT: String(secrets.length) }, async () => {
+    for (const uri of secrets) {
+      const { runId } = await runProject(`${uri}#deep`);
+      const { tags } = (await client.getRun(runId)).data;
+      assertEquals(tags["mlflow.source.name"], "https://example.org/a.git#deep");
+      assertEquals(JSON.stringify(tags).includes("secret"), false);
+      const error = await assertRejects(() => runProject(uri, { version: "none" }), MlflowError, "example.org/a.git");
+      assertEquals(error.message.includes("secret"), false);
+    }
+  });
+  const error = await assertRejects(
+    () => runProject("https://me:secret@127.0.0.1:1/a.git?token=secret"),
+    MlflowError,
+    "git clone did not succeed",
+  );
+  assertEquals(error.message.includes("secret"), false);
+}, missingGit());
 
 test("a project in git is named by it, and a version of it is run in a copy", {
   "repo/deep/MLproject": project("cat said.txt > {to}", "{to: string}"),
