@@ -131,7 +131,7 @@ function replace(tf: AutologTensorFlow, prototype: object, method: Method, hook:
   if (original === undefined) return;
   const place = method === "fit" ? 2 : 1;
   const tracking = function (this: object, ...given: unknown[]): Promise<unknown> {
-    const args = given[place] ?? (method === "fit" ? {} : undefined);
+    const args = given[place] === undefined && method === "fit" ? {} : given[place];
     const train = (data: readonly unknown[], changed: object): Promise<unknown> => {
       handedOn.add(changed);
       return original.value.call(this, ...data, changed);

@@ -106,6 +106,21 @@ async function seeded<T>(work: () => Promise<T>): Promise<{ result: T; calls: nu
   }
 }
 
+test("draws metrics that are given as functions", async ({ runs, artifacts, told }) => {
+  const model = compiled();
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError", metrics: [tf.metrics.meanAbsoluteError] });
+  await model.fit(x, y, { ...SILENT, epochs: 2, validationSplit: 0.5 });
+  const [{ info, data }] = await runs();
+  assertEquals(Object.keys(data.metrics).includes("val_mean_absolute_error"), true);
+  assertEquals((await artifacts(info.runId)).includes("plots/mean_absolute_error.png"), true);
+  assertEquals(told, []);
+});
+
+test("leaves arguments to tfjs that it refuses", async ({ runs }) => {
+  await assertRejects(() => compiled().fit(x, y, null!), TypeError, "null");
+  assertEquals(await runs(), []);
+});
+
 test("tracks fit() in a run of its own", async ({ runs, artifacts, client, told }) => {
   const model = compiled();
   const { history } = await model.fit(x, y, { ...SILENT, epochs: 3, batchSize: 2, validationData: [x, y] });

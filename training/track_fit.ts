@@ -167,9 +167,11 @@ class TrackedFit {
       this.#handOver(() => this.#run.logMetrics({ stopped_epoch: stopped.stoppedEpoch ?? 0 }));
     }
     if (this.#settings.logPlots && epoch.length > 1) {
-      for (const metric of Object.keys(history).filter((name) => !name.startsWith("val_")).map(kerasName)) {
+      const named = Object.fromEntries(Object.entries(history).map(([name, values]) => [kerasName(name), values]));
+      for (const metric of Object.keys(named).filter((name) => !name.startsWith("val_"))) {
         this.#handOver(async () => {
-          await this.#run.logFigure(await trainingCurves({ epoch, history }, metric), `plots/${metric}.png`);
+          const curves = await trainingCurves({ epoch, history: named }, metric);
+          await this.#run.logFigure(curves, `plots/${metric}.png`);
         });
       }
     }
