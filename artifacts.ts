@@ -5,7 +5,7 @@ import type { FileInfo, Image, ModelVersion } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
 import type { LoadImageOptions } from "./images.ts";
 import { MLMODEL } from "./model/mlmodel.ts";
-import { getTrackingUri } from "./tracking_uri.ts";
+import { getTrackingUri } from "./tracking/tracking_uri.ts";
 
 /** How artifacts are copied to this machine. */
 export interface DownloadOptions extends TransferOptions {

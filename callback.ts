@@ -4,7 +4,7 @@
  * @module
  */
 import { activeRun, startRun } from "./fluent.ts";
-import { kerasName } from "./keras_name.ts";
+import { kerasName } from "./training/keras_name.ts";
 import { trainingCallback } from "./training/callbacks.ts";
 import { numbers } from "./training/logs.ts";
 import { logParamsBeside, type OptimizerLike, optimizerParams } from "./training/params.ts";

@@ -8,7 +8,7 @@ import type { TrainingCallback } from "./callback.ts";
 import { MlflowClient } from "./client.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, startRun } from "./fluent.ts";
-import { kerasName } from "./keras_name.ts";
+import { kerasName } from "./training/keras_name.ts";
 import { takeArtifacts, takeTrainingArtifacts } from "./model/artifacts.ts";
 import { contentOf } from "./model/pieces.ts";
 import { type ModelFile, readTfjsFiles, tfjsFiles } from "./model/tfjs_files.ts";

@@ -28,20 +28,20 @@ import type {
   ViewType,
 } from "./entities.ts";
 import { datasetInput, type LogInputOptions } from "./dataset.ts";
-import { distinctTime } from "./distinct_time.ts";
+import { distinctTime } from "./tracking/distinct_time.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
+import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./tracking/image_log.ts";
 import type { LoadImageOptions } from "./images.ts";
 import type { SaveModelOptions } from "./model/save.ts";
 import type { TfjsModelLike } from "./model/tfjs_model.ts";
 import { pythonText, pythonTexts } from "./python_text.ts";
 import { RegistryClient } from "./registry_client.ts";
-import { registryUriOf } from "./registry_uri.ts";
+import { registryUriOf } from "./registry/registry_uri.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
 import type { Batch, LoggedModelSearch, NewLoggedModel, NewRun, RunUpdate, TrackingStore } from "./stores/store.ts";
 import { type LoadTableOptions, loadTables, type Table, type TableData, takeTable, writeTable } from "./table.ts";
-import { getTrackingUri } from "./tracking_uri.ts";
+import { getTrackingUri } from "./tracking/tracking_uri.ts";
 import { checkArtifactPath, LIMITS } from "./validate.ts";
 
 export type {
@@ -80,7 +80,7 @@ export type { DownloadOptions } from "./artifacts.ts";
 export type { TransferOptions, TransferProgress } from "./artifacts/repository.ts";
 export type { LogInputOptions } from "./dataset.ts";
 export { type ErrorCode, MlflowError, type MlflowErrorOptions } from "./errors.ts";
-export type { ImageSource, LogImageOptions } from "./image_log.ts";
+export type { ImageSource, LogImageOptions } from "./tracking/image_log.ts";
 export {
   type CreateModelVersionOptions,
   type CreateRegisteredModelOptions,

@@ -1,4 +1,4 @@
-import { defaultTags } from "./context.ts";
+import { defaultTags } from "./tracking/context.ts";
 import type { Dataset, DatasetInput, TensorLike } from "./entities.ts";
 
 /** What a dataset is called and where it comes from. */

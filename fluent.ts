@@ -9,10 +9,10 @@ import {
   type SearchResults,
   type TransferOptions,
 } from "./client.ts";
-import { getActiveModelId } from "./active_model.ts";
-import { defaultTags } from "./context.ts";
+import { getActiveModelId } from "./tracking/active_model.ts";
+import { defaultTags } from "./tracking/context.ts";
 import type { LoggedInput, LogInputOptions } from "./dataset.ts";
-import { distinctTime } from "./distinct_time.ts";
+import { distinctTime } from "./tracking/distinct_time.ts";
 import type {
   Dataset,
   Experiment,
@@ -25,14 +25,14 @@ import type {
 } from "./entities.ts";
 import { readEnv, writeEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
-import type { ImageSource, LogImageOptions } from "./image_log.ts";
+import type { ImageSource, LogImageOptions } from "./tracking/image_log.ts";
 import type { TfjsModelLike } from "./model/tfjs_model.ts";
-import { flushOpenRuns } from "./open_runs.ts";
+import { flushOpenRuns } from "./tracking/open_runs.ts";
 import { pythonTexts } from "./python_text.ts";
 import { type EndStatus, type EvaluationValue, Run } from "./run.ts";
 import { isSystemMetricsLoggingEnabled, startSystemMetrics } from "./system_metrics.ts";
 import type { LoadTableOptions, Table, TableData } from "./table.ts";
-import { getTrackingUri } from "./tracking_uri.ts";
+import { getTrackingUri } from "./tracking/tracking_uri.ts";
 
 const NOTE_TAG = "mlflow.note.content";
 const PARENT_TAG = "mlflow.parentRunId";

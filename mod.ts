@@ -34,7 +34,7 @@ export {
   mlflowCheckpoint,
   type MlflowCheckpointOptions,
 } from "./checkpoint.ts";
-export { clearActiveModel, getActiveModelId } from "./active_model.ts";
+export { clearActiveModel, getActiveModelId } from "./tracking/active_model.ts";
 export {
   type ArtifactOptions,
   downloadArtifacts,
@@ -122,7 +122,7 @@ export {
   searchLoggedModels,
   setActiveModel,
   setLoggedModelTags,
-} from "./logged_models.ts";
+} from "./tracking/logged_models.ts";
 export {
   registerModel,
   type RegisterModelOptions,
@@ -130,7 +130,7 @@ export {
   searchRegisteredModels,
   setModelVersionTag,
 } from "./model_registry.ts";
-export { getRegistryUri, setRegistryUri } from "./registry_uri.ts";
+export { getRegistryUri, setRegistryUri } from "./registry/registry_uri.ts";
 export {
   getModelInfo,
   type GraphModelLoader,
@@ -172,4 +172,4 @@ export {
   setSystemMetricsSamplesBeforeLogging,
   setSystemMetricsSamplingInterval,
 } from "./system_metrics.ts";
-export { getTrackingUri, isTrackingUriSet, setTrackingUri } from "./tracking_uri.ts";
+export { getTrackingUri, isTrackingUriSet, setTrackingUri } from "./tracking/tracking_uri.ts";

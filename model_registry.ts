@@ -5,8 +5,8 @@ import { MlflowClient, type SearchResults } from "./client.ts";
 import type { ModelVersion, RegisteredModel } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { MLMODEL } from "./model/mlmodel.ts";
-import { findModelVersion, isModelUri, parseModelUri } from "./model_uri.ts";
-import { MODEL_VERSIONS_TAG, withModelVersion } from "./model_versions_tag.ts";
+import { findModelVersion, isModelUri, parseModelUri } from "./registry/model_uri.ts";
+import { MODEL_VERSIONS_TAG, withModelVersion } from "./registry/model_versions_tag.ts";
 import type { RegistrySearchOptions } from "./registry_client.ts";
 import type { VersionNumber } from "./stores/registry_store.ts";
 

@@ -5,11 +5,11 @@
  * @module
  */
 import { MlflowClient } from "./client.ts";
-import { userName, withoutSecrets } from "./context.ts";
+import { userName, withoutSecrets } from "./tracking/context.ts";
 import { readEnv } from "./env.ts";
 import { doing, MlflowError } from "./errors.ts";
 import { activeRun, experimentOfNewRuns, getOrCreateExperiment } from "./fluent.ts";
-import { addOpenRun, removeOpenRun } from "./open_runs.ts";
+import { addOpenRun, removeOpenRun } from "./tracking/open_runs.ts";
 import type { Child, ChildEnd } from "./projects/child.ts";
 import { pythonTexts } from "./python_text.ts";
 import type { EndStatus } from "./run.ts";

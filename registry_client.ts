@@ -1,6 +1,6 @@
 import type { ModelVersion, ModelVersionStage, Page, RegisteredModel } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { findModelVersion, isModelUri, parseModelUri } from "./model_uri.ts";
+import { findModelVersion, isModelUri, parseModelUri } from "./registry/model_uri.ts";
 import { pythonText, pythonTexts } from "./python_text.ts";
 import { SearchResults } from "./search.ts";
 import { absoluteUri, openStore } from "./stores/open_store.ts";
@@ -11,7 +11,7 @@ import {
   STAGES,
   type VersionNumber,
 } from "./stores/registry_store.ts";
-import { isPrompt } from "./validate_registry.ts";
+import { isPrompt } from "./registry/validate_registry.ts";
 
 /** A search for registered models, or for versions of them. */
 export interface RegistrySearchOptions {

@@ -1,4 +1,4 @@
-import { rememberLoggedModel } from "./active_model.ts";
+import { rememberLoggedModel } from "./tracking/active_model.ts";
 import { appendToUri } from "./artifacts/uri.ts";
 import {
   type Batch,
@@ -10,7 +10,7 @@ import {
   type TransferOptions,
 } from "./client.ts";
 import { datasetInput, type LoggedInput, type LogInputOptions } from "./dataset.ts";
-import { distinctTime } from "./distinct_time.ts";
+import { distinctTime } from "./tracking/distinct_time.ts";
 import type {
   Dataset,
   Figure,
@@ -23,16 +23,16 @@ import type {
   RunRecord,
   RunStatus,
 } from "./entities.ts";
-import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./image_log.ts";
-import { kerasName } from "./keras_name.ts";
+import { imageOptions, type ImageSource, type LogImageOptions, takeImage, writeImage } from "./tracking/image_log.ts";
+import { kerasName } from "./training/keras_name.ts";
 import type { LoadImageOptions } from "./images.ts";
 import type { TfjsModelLike } from "./model/tfjs_model.ts";
-import { addOpenRun, removeOpenRun } from "./open_runs.ts";
+import { addOpenRun, removeOpenRun } from "./tracking/open_runs.ts";
 import { pythonText } from "./python_text.ts";
-import { RunLinks } from "./run_links.ts";
+import { RunLinks } from "./tracking/run_links.ts";
 import { stopSystemMetrics } from "./system_metrics.ts";
 import { type TableData, takeTable, writeTable } from "./table.ts";
-import { WriteQueue } from "./write_queue.ts";
+import { WriteQueue } from "./tracking/write_queue.ts";
 
 /** The states in which a run can end. */
 export type EndStatus = Exclude<RunStatus, "RUNNING" | "SCHEDULED">;

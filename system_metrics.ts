@@ -1,6 +1,6 @@
 import { readBooleanEnv, readEnv, writeEnv } from "./env.ts";
 import type { Run } from "./run.ts";
-import type { Probe } from "./system_probes.ts";
+import type { Probe } from "./tracking/system_probes.ts";
 
 const ENABLED = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING";
 const INTERVAL = "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL";
@@ -81,7 +81,7 @@ export function isSystemMetricsLoggingEnabled(): boolean {
 /** Measures the system while the run goes on. Nothing of it breaks the run or keeps the program alive. */
 export async function startSystemMetrics(run: Run): Promise<void> {
   try {
-    const { findProbes } = await import("./system_probes.ts");
+    const { findProbes } = await import("./tracking/system_probes.ts");
     const { probes, missing } = await findProbes();
     if (missing.length > 0 && !told) {
       told = true;

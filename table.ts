@@ -3,7 +3,7 @@ import { parseJson } from "./artifacts.ts";
 import type { MlflowClient } from "./client.ts";
 import type { RunRecord } from "./entities.ts";
 import { doing, MlflowError } from "./errors.ts";
-import { asPng, type ImageSource, smallCopy, takeImage, type TakenImage } from "./image_log.ts";
+import { asPng, type ImageSource, smallCopy, takeImage, type TakenImage } from "./tracking/image_log.ts";
 
 /**
  * A table on its way to a run: one record a row, or one list of values a column. A record of single values is one row.
@@ -174,7 +174,7 @@ async function readTable(client: MlflowClient, runId: string, artifactFile: stri
   const wrong = (cause?: unknown) =>
     new MlflowError("DATA_LOSS", `${artifactFile} is no table of pandas's orientation "split"`, { cause });
   if (artifactFile.endsWith(".parquet")) {
-    const { readParquet } = await import("./parquet.ts");
+    const { readParquet } = await import("./tracking/parquet.ts");
     try {
       return await readParquet(bytes);
     } catch (cause) {
@@ -240,7 +240,7 @@ function columnOf({ info, data }: RunRecord, name: string): unknown {
 
 async function toBytes(cells: Cells, artifactFile: string): Promise<Uint8Array> {
   if (!artifactFile.endsWith(".parquet")) return new TextEncoder().encode(toSplit(cells));
-  const { writeParquet } = await import("./parquet.ts");
+  const { writeParquet } = await import("./tracking/parquet.ts");
   return writeParquet(cells);
 }
 

@@ -1,6 +1,6 @@
 import { useFastBackend } from "../backend.ts";
 import { serveModel } from "../serving.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 import { type Command, readArguments, UsageError } from "./command.ts";
 
 const string = { type: "string" } as const;

@@ -1,6 +1,6 @@
 import { readEnv } from "../env.ts";
 import { runProject } from "../projects.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 import { type Command, onlyArgument, readArguments, UsageError } from "./command.ts";
 
 const string = { type: "string" } as const;

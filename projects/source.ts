@@ -1,6 +1,6 @@
 import { join, resolve } from "@std/path";
 import { fileURLToPath } from "node:url";
-import { gitTags, gitWorkTree, withoutSecrets } from "../context.ts";
+import { gitTags, gitWorkTree, withoutSecrets } from "../tracking/context.ts";
 import { MlflowError } from "../errors.ts";
 
 /** A project's folder on this machine, and the tags that say where it is from. A copy is removed when it is disposed of. */

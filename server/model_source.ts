@@ -3,11 +3,11 @@ import { posix, resolve } from "@std/path";
 import { hasScheme } from "../artifacts/uri.ts";
 import { readEnv } from "../env.ts";
 import { MlflowError } from "../errors.ts";
-import { findModelVersion, isModelUri, type ModelUri, parseModelUri } from "../model_uri.ts";
+import { findModelVersion, isModelUri, type ModelUri, parseModelUri } from "../registry/model_uri.ts";
 import type { NewModelVersion } from "../stores/registry_store.ts";
 import type { TrackingStore } from "../stores/store.ts";
 import { invalid } from "../validate.ts";
-import { isPrompt } from "../validate_registry.ts";
+import { isPrompt } from "../registry/validate_registry.ts";
 
 /** Schemes whose URIs name the host that is to be asked. */
 const HOST_SCHEMES: ReadonlySet<string> = new Set(

@@ -1,5 +1,5 @@
 import { appendToUri } from "../artifacts/uri.ts";
-import { MODEL_VERSIONS_TAG, withModelVersion } from "../model_versions_tag.ts";
+import { MODEL_VERSIONS_TAG, withModelVersion } from "../registry/model_versions_tag.ts";
 import type { NewModelVersion, RegistrySearch } from "../stores/registry_store.ts";
 import { writeModelVersion, writeRegisteredModel } from "../stores/registry_wire.ts";
 import type { TrackingStore } from "../stores/store.ts";

@@ -1,6 +1,6 @@
 import type { ModelVersion } from "../entities.ts";
 import { MlflowError } from "../errors.ts";
-import { findModelVersion, isModelUri, parseModelUri } from "../model_uri.ts";
+import { findModelVersion, isModelUri, parseModelUri } from "../registry/model_uri.ts";
 import type { LoggedModels, NewModelVersion, RegistryStore } from "./registry_store.ts";
 
 /** What a new version is made of, looked up. */

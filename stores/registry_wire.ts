@@ -1,6 +1,6 @@
 /** MLflow's JSON of registered models and versions. */
 import type { ModelVersion, ModelVersionStage, ModelVersionStatus, RegisteredModel } from "../entities.ts";
-import { modelIdOf } from "../model_uri.ts";
+import { modelIdOf } from "../registry/model_uri.ts";
 import { filled, type Json, readInteger, readList, readRecord, readText, writeRecord } from "./wire.ts";
 
 /** A version of a reply. */

@@ -1,12 +1,12 @@
 import type { ModelVersion, Page, RegisteredModel } from "../entities.ts";
-import { modelIdOf } from "../model_uri.ts";
+import { modelIdOf } from "../registry/model_uri.ts";
 import {
   checkModelName,
   checkNewModelName,
   checkRegistryTag,
   checkRegistryTags,
   checkTransition,
-} from "../validate_registry.ts";
+} from "../registry/validate_registry.ts";
 import type { HttpClient, HttpRequest } from "./http.ts";
 import { modelLimit, versionLimit } from "./registry_page.ts";
 import type {

@@ -1,6 +1,6 @@
 import type { SQLInputValue } from "node:sqlite";
 import type { ModelVersion, ModelVersionStage, ModelVersionStatus, Page, RegisteredModel } from "../entities.ts";
-import { modelIdOf } from "../model_uri.ts";
+import { modelIdOf } from "../registry/model_uri.ts";
 import {
   aliasNotFound,
   checkAlias,
@@ -16,7 +16,7 @@ import {
   modelNotFound,
   nameTaken,
   versionNotFound,
-} from "../validate_registry.ts";
+} from "../registry/validate_registry.ts";
 import { checkName } from "../validate.ts";
 import { findSource } from "./model_source.ts";
 import { pageOf, pageOffset } from "./page.ts";

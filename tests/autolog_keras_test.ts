@@ -6,7 +6,7 @@ import { mlflowCheckpoint } from "../checkpoint.ts";
 import { MlflowClient } from "../client.ts";
 import type { RunRecord } from "../entities.ts";
 import { setExperiment, withRun } from "../fluent.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 import { withEnv } from "./support/env.ts";
 import { kerasTest } from "./support/keras.ts";
 import { PYTHON_AUTOLOG, type TrackedTraining, type TrackedTrainings } from "./support/python_autolog.ts";

@@ -8,7 +8,7 @@ import { MlflowClient } from "../client.ts";
 import type { RunRecord } from "../entities.ts";
 import { activeRun, lastActiveRun, logMetric, setExperiment, withRun } from "../fluent.ts";
 import { Run } from "../run.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 import { settle } from "../training/settings.ts";
 import { trackFit } from "../training/track_fit.ts";
 import { withEnv } from "./support/env.ts";

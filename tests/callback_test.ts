@@ -6,7 +6,7 @@ import { MlflowClient } from "../client.ts";
 import { MlflowError } from "../errors.ts";
 import { activeRun, endRun } from "../fluent.ts";
 import { Run } from "../run.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 
 await tf.setBackend("cpu");
 

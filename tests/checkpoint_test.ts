@@ -8,7 +8,7 @@ import { MlflowError } from "../errors.ts";
 import { withRun } from "../fluent.ts";
 import { loadModel } from "../models.ts";
 import { Run } from "../run.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 
 await tf.setBackend("cpu");
 

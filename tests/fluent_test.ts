@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import * as mlflow from "../fluent.ts";
 import { MlflowClient } from "../client.ts";
 import { MlflowError } from "../errors.ts";
-import { getTrackingUri, setTrackingUri } from "../tracking_uri.ts";
+import { getTrackingUri, setTrackingUri } from "../tracking/tracking_uri.ts";
 
 const VARIABLES = [
   "MLFLOW_TRACKING_URI",

@@ -31,7 +31,9 @@ const runs = oneOf(
   "models.ts",
   "projects.ts",
   "projects/",
+  "registry/",
   "stores/",
+  "tracking/",
   "artifacts/",
 );
 

@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { MlflowClient } from "../client.ts";
 import { MlflowError } from "../errors.ts";
 import { loadModel } from "../models.ts";
-import { getTrackingUri, setTrackingUri } from "../tracking_uri.ts";
+import { getTrackingUri, setTrackingUri } from "../tracking/tracking_uri.ts";
 import { onCpu, onWasm } from "./kernels/cpu_and_wasm.ts";
 import { type Mlflow, mlflowTest } from "./support/mlflow.ts";
 

@@ -3,8 +3,8 @@ import { join } from "@std/path";
 import * as mlflow from "../fluent.ts";
 import type { Run } from "../run.ts";
 import * as system from "../system_metrics.ts";
-import { parseGpus, parseNetDev } from "../system_probes.ts";
-import { setTrackingUri } from "../tracking_uri.ts";
+import { parseGpus, parseNetDev } from "../tracking/system_probes.ts";
+import { setTrackingUri } from "../tracking/tracking_uri.ts";
 import { deno } from "./support/deno.ts";
 import { mlflowTest } from "./support/mlflow.ts";
 

@@ -1,5 +1,5 @@
 import { MlflowError } from "../errors.ts";
-import { kerasName, snakeCase } from "../keras_name.ts";
+import { kerasName, snakeCase } from "./keras_name.ts";
 
 /** An optimizer of tfjs, as far as it tells its settings. */
 export interface OptimizerLike {

@@ -2,7 +2,7 @@ import { mlflowCallback, type TrainedModel } from "../callback.ts";
 import { type CheckpointedModel, mlflowCheckpoint } from "../checkpoint.ts";
 import type { Dataset, TensorLike } from "../entities.ts";
 import { activeRun, withRun } from "../fluent.ts";
-import { kerasName } from "../keras_name.ts";
+import { kerasName } from "./keras_name.ts";
 import type { TfjsModelLike } from "../model/tfjs_model.ts";
 import { trainingCurves } from "../plots.ts";
 import type { Run } from "../run.ts";

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import type { ModelVersion, ModelVersionStage, ModelVersionStatus, Page, RegisteredModel } from "../../entities.ts";
-import { modelIdOf } from "../../model_uri.ts";
+import { modelIdOf } from "../../registry/model_uri.ts";
 import { checkName, invalid } from "../../validate.ts";
 import {
   aliasNotFound,
@@ -17,7 +17,7 @@ import {
   modelNotFound,
   nameTaken,
   versionNotFound,
-} from "../../validate_registry.ts";
+} from "../../registry/validate_registry.ts";
 import { modelVersionQuery, registeredModelQuery } from "../in_memory_registry_search.ts";
 import { findSource } from "../model_source.ts";
 import { pageOf, pageOffset } from "../page.ts";

@@ -5,7 +5,7 @@ import { MlflowClient } from "../../client.ts";
 import { MlflowError } from "../../errors.ts";
 import { tfjsFiles } from "../../model/tfjs_files.ts";
 import { getModelInfo, inferSignature, loadGraphModel, loadModel, mlflowHandler, saveModel } from "../../models.ts";
-import { getTrackingUri, setTrackingUri } from "../../tracking_uri.ts";
+import { getTrackingUri, setTrackingUri } from "../../tracking/tracking_uri.ts";
 import { onCpu } from "../kernels/cpu_and_wasm.ts";
 import { kerasTest } from "../support/keras.ts";
 import { mlflowTest } from "../support/mlflow.ts";

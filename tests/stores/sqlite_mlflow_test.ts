@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { MlflowClient } from "../../client.ts";
 import * as fluent from "../../fluent.ts";
 import { SqliteStore } from "../../stores/sqlite_store.ts";
-import { setTrackingUri } from "../../tracking_uri.ts";
+import { setTrackingUri } from "../../tracking/tracking_uri.ts";
 import { type Mlflow, mlflowTest, type MlflowVersion } from "../support/mlflow.ts";
 
 const WRITER = new URL("../support/writer.ts", import.meta.url);

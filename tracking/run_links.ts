@@ -1,5 +1,5 @@
-import type { LogMetricOptions, MlflowClient } from "./client.ts";
-import type { Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunRecord } from "./entities.ts";
+import type { LogMetricOptions, MlflowClient } from "../client.ts";
+import type { Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunRecord } from "../entities.ts";
 
 /** What a run has used and put out. */
 interface Inputs {

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { MlflowClient } from "../client.ts";
-import { encodeImage, type Image, loadImage } from "../images.ts";
-import { Run } from "../run.ts";
-import { mlflowTest } from "./support/mlflow.ts";
+import { MlflowClient } from "../../client.ts";
+import { encodeImage, type Image, loadImage } from "../../images.ts";
+import { Run } from "../../run.ts";
+import { mlflowTest } from "../support/mlflow.ts";
 
 const NAME = /^images\/a~b c\+step\+(\d+)\+timestamp\+(\d+)\+[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[\da-f]{4}-[\da-f]{12}/;
 

@@ -1,8 +1,8 @@
 import os from "node:os";
 import { dirname, join, relative, resolve } from "@std/path";
 import { fileURLToPath } from "node:url";
-import { readEnv } from "./env.ts";
-import { pythonText } from "./python_text.ts";
+import { readEnv } from "../env.ts";
+import { pythonText } from "../python_text.ts";
 
 /**
  * The tags that MLflow gives every run: who started it, from which program, and at which git commit.

@@ -1,10 +1,10 @@
 import { join } from "@std/path";
 import { assertEquals } from "@std/assert";
-import { FileStore } from "../stores/file_store.ts";
-import { cleanEnv } from "./support/clean_env.ts";
+import { FileStore } from "../../stores/file_store.ts";
+import { cleanEnv } from "../support/clean_env.ts";
 
 const PROGRAM = `
-import { getTrackingUri, MlflowClient } from "${new URL("../mod.ts", import.meta.url)}";
+import { getTrackingUri, MlflowClient } from "${new URL("../../mod.ts", import.meta.url)}";
 try {
   console.log(getTrackingUri());
   await new MlflowClient().createExperiment("a");
@@ -57,7 +57,7 @@ async function run(
   permissions: readonly string[] = ["--allow-all"],
 ): Promise<string[]> {
   await Deno.writeTextFile(join(cwd, "program.ts"), PROGRAM);
-  const config = new URL("../deno.json", import.meta.url).pathname;
+  const config = new URL("../../deno.json", import.meta.url).pathname;
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--config", config, ...permissions, join(cwd, "program.ts")],
     cwd,

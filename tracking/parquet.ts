@@ -1,7 +1,7 @@
 /** Tables as Parquet files, which pandas writes and reads. The library behind it is loaded with this file. */
 import { parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { MlflowError } from "./errors.ts";
+import { MlflowError } from "../errors.ts";
 
 /** Rows of cells, by column. */
 interface Cells {

@@ -1,6 +1,6 @@
-import { readEnv, writeEnv } from "./env.ts";
-import { MlflowError } from "./errors.ts";
-import { describeLeftover } from "./stores/file/leftover.ts";
+import { readEnv, writeEnv } from "../env.ts";
+import { MlflowError } from "../errors.ts";
+import { describeLeftover } from "../stores/file/leftover.ts";
 
 let current: string | undefined;
 /** Whether ./mlruns was looked into: the default is asked for at every logged value. */

@@ -1,4 +1,4 @@
-import { readEnv, writeEnv } from "./env.ts";
+import { readEnv, writeEnv } from "../env.ts";
 
 /** The model that was made active; undefined: the environment's, null: none, since it was cleared. */
 let active: string | null | undefined;

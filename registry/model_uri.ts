@@ -1,5 +1,5 @@
-import type { ModelVersion } from "./entities.ts";
-import { MlflowError } from "./errors.ts";
+import type { ModelVersion } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
 
 /** What a `models:` URI names: a logged model, or a version of a registered one. */
 export type ModelUri =

@@ -1,12 +1,12 @@
 /** How runs end with their program: another process, which prints its runs' ids and then ends in some way. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { MlflowClient } from "../client.ts";
-import type { RunStatus } from "../entities.ts";
-import { cleanEnv } from "./support/clean_env.ts";
+import { MlflowClient } from "../../client.ts";
+import type { RunStatus } from "../../entities.ts";
+import { cleanEnv } from "../support/clean_env.ts";
 
-const PROGRAM = new URL("./support/ending_program.ts", import.meta.url);
-const CONFIG = new URL("../deno.json", import.meta.url);
+const PROGRAM = new URL("../support/ending_program.ts", import.meta.url);
+const CONFIG = new URL("../../deno.json", import.meta.url);
 
 interface Ended {
   readonly code: number;

@@ -1,8 +1,8 @@
-import type { MlflowClient } from "./client.ts";
-import type { Image, TensorLike } from "./entities.ts";
-import { doing, MlflowError } from "./errors.ts";
-import { takePixels } from "./image/pixels.ts";
-import type { Raster } from "./image/raster.ts";
+import type { MlflowClient } from "../client.ts";
+import type { Image, TensorLike } from "../entities.ts";
+import { doing, MlflowError } from "../errors.ts";
+import { takePixels } from "../image/pixels.ts";
+import type { Raster } from "../image/raster.ts";
 
 /**
  * What can be logged as an image: an image in memory, the bytes of an image file, or a tensor `[height, width]` or
@@ -59,7 +59,7 @@ export function takeImage(image: ImageSource, { range = [0, 1] }: LogImageOption
 }
 
 async function decode(bytes: Uint8Array): Promise<Raster> {
-  const [{ loadImage }, { toChannels }] = await Promise.all([import("./images.ts"), import("./image/raster.ts")]);
+  const [{ loadImage }, { toChannels }] = await Promise.all([import("../images.ts"), import("../image/raster.ts")]);
   const image = await loadImage(bytes, { colorMode: "rgba" }) as Raster;
   return image.data.every((value, i) => i % 4 !== 3 || value === 255) ? toChannels(image, 3) : image;
 }
@@ -140,7 +140,7 @@ async function asFile({ bytes, pixels }: TakenImage, artifactFile: string): Prom
   const format = formatOf(artifactFile);
   // What is a file of the kind already is kept as it is.
   if (bytes !== undefined && SIGNATURES[format].test(String.fromCharCode(...bytes.subarray(0, 12)))) return bytes;
-  const { encode } = await import("./image/encode.ts");
+  const { encode } = await import("../image/encode.ts");
   return await encode(await pixels(), format, 90);
 }
 
@@ -151,6 +151,6 @@ export async function asPng(image: TakenImage): Promise<Uint8Array> {
 
 /** The small WebP of an image that MLflow's UI shows. */
 export async function smallCopy(image: TakenImage): Promise<Uint8Array> {
-  const { encode, scaled } = await import("./image/encode.ts");
+  const { encode, scaled } = await import("../image/encode.ts");
   return await encode(scaled(await image.pixels(), SMALL_SIDE), "webp", SMALL_QUALITY);
 }

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { clearActiveModel, getActiveModelId } from "../active_model.ts";
-import { MlflowClient } from "../client.ts";
-import { MlflowError } from "../errors.ts";
-import * as mlflow from "../fluent.ts";
+import { clearActiveModel, getActiveModelId } from "../../tracking/active_model.ts";
+import { MlflowClient } from "../../client.ts";
+import { MlflowError } from "../../errors.ts";
+import * as mlflow from "../../fluent.ts";
 import {
   createExternalModel,
   deleteLoggedModelTag,
@@ -15,9 +15,9 @@ import {
   searchLoggedModels,
   setActiveModel,
   setLoggedModelTags,
-} from "../logged_models.ts";
-import { isTrackingUriSet, setTrackingUri } from "../tracking_uri.ts";
-import { mlflowTest } from "./support/mlflow.ts";
+} from "../../tracking/logged_models.ts";
+import { isTrackingUriSet, setTrackingUri } from "../../tracking/tracking_uri.ts";
+import { mlflowTest } from "../support/mlflow.ts";
 
 /** Runs in a store of its own, whose artifacts go to a temporary folder. */
 async function tracked(uri: string, check: (dir: string) => Promise<void>): Promise<void> {

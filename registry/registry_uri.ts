@@ -1,5 +1,5 @@
-import { readEnv, writeEnv } from "./env.ts";
-import { getTrackingUri } from "./tracking_uri.ts";
+import { readEnv, writeEnv } from "../env.ts";
+import { getTrackingUri } from "../tracking/tracking_uri.ts";
 
 let current: string | undefined;
 

@@ -1,7 +1,7 @@
-import type { ModelVersion, ModelVersionStage } from "./entities.ts";
-import { MlflowError } from "./errors.ts";
-import { PROMPT_TAG, STAGES, type VersionNumber } from "./stores/registry_store.ts";
-import { checkLength, checkName, invalid, invalidValue, isPlainPath, LIMITS, pathMessage } from "./validate.ts";
+import type { ModelVersion, ModelVersionStage } from "../entities.ts";
+import { MlflowError } from "../errors.ts";
+import { PROMPT_TAG, STAGES, type VersionNumber } from "../stores/registry_store.ts";
+import { checkLength, checkName, invalid, invalidValue, isPlainPath, LIMITS, pathMessage } from "../validate.ts";
 
 /** MLflow's limits of the model registry, in characters. */
 const REGISTRY_LIMITS = { tagValue: 100_000, alias: 255 } as const;

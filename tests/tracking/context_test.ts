@@ -1,11 +1,11 @@
 /** MLflow's own tags and variables, found out by a program of its own in a folder of its own. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { MlflowClient } from "../client.ts";
-import { cleanEnv } from "./support/clean_env.ts";
+import { MlflowClient } from "../../client.ts";
+import { cleanEnv } from "../support/clean_env.ts";
 
-const MOD = new URL("../mod.ts", import.meta.url);
-const CONFIG = new URL("../deno.json", import.meta.url);
+const MOD = new URL("../../mod.ts", import.meta.url);
+const CONFIG = new URL("../../deno.json", import.meta.url);
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
 const PROGRAM = `

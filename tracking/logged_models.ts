@@ -1,11 +1,11 @@
 import { activateModel, getActiveModelId, lastLoggedModelId, rememberLoggedModel } from "./active_model.ts";
-import { openRepository } from "./artifacts/open_repository.ts";
-import { type LoggedModel, MlflowClient, type SearchLoggedModelsOptions, type SearchResults } from "./client.ts";
+import { openRepository } from "../artifacts/open_repository.ts";
+import { type LoggedModel, MlflowClient, type SearchLoggedModelsOptions, type SearchResults } from "../client.ts";
 import { defaultTags } from "./context.ts";
-import { doing, MlflowError } from "./errors.ts";
-import { activeRun, experimentOfNewRuns } from "./fluent.ts";
-import { describeExternalModel, MLMODEL } from "./model/mlmodel.ts";
-import { pythonTexts } from "./python_text.ts";
+import { doing, MlflowError } from "../errors.ts";
+import { activeRun, experimentOfNewRuns } from "../fluent.ts";
+import { describeExternalModel, MLMODEL } from "../model/mlmodel.ts";
+import { pythonTexts } from "../python_text.ts";
 
 /** What a logged model is made of whose files the program writes itself, or keeps elsewhere. */
 export interface NewModelOptions {

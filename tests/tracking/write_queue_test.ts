@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { WriteQueue } from "../write_queue.ts";
+import { WriteQueue } from "../../tracking/write_queue.ts";
 
 Deno.test("WriteQueue.add() starts the first write at once and the others in turn", async () => {
   const queue = new WriteQueue();

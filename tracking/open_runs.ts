@@ -1,4 +1,4 @@
-import type { EndStatus } from "./run.ts";
+import type { EndStatus } from "../run.ts";
 
 /** What is known here of a run whose end is not written yet. */
 interface OpenRun {
