@@ -75,6 +75,7 @@ export async function readMlmodel(bytes: Uint8Array): Promise<ModelInfo> {
   const text = new TextDecoder().decode(bytes);
   return readable(MLMODEL, () => {
     const file = (readYaml(text) ?? {}) as Readonly<Record<string, unknown>>;
+    if (typeof (file.flavors ?? {}) !== "object") throw new TypeError("its flavors are no mapping");
     const optional = (value: unknown) => (value ?? undefined) as undefined;
     return {
       flavors: (file.flavors ?? {}) as Record<string, unknown>,

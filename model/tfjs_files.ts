@@ -44,9 +44,14 @@ export async function readTfjsFiles(
   read: (path: string) => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<ModelArtifactsLike> {
   const text = new TextDecoder().decode(await read(TOPOLOGY));
-  const { weightsManifest, ...description } = readable(TOPOLOGY, () => JSON.parse(text));
+  const { weightsManifest, ...description } = readable(TOPOLOGY, () => JSON.parse(text) ?? {});
   const groups = readable(TOPOLOGY, () => {
     if (!Array.isArray(weightsManifest)) throw new TypeError("it has no weightsManifest");
+    const isGroup = (group: unknown) =>
+      ["paths", "weights"].every((key) => Array.isArray((group as Readonly<Record<string, unknown>> | null)?.[key]));
+    if (!weightsManifest.every(isGroup)) {
+      throw new TypeError("a part of its weightsManifest has no paths or no weights");
+    }
     return weightsManifest as { readonly paths: readonly string[]; readonly weights: readonly WeightSpec[] }[];
   });
   const files = await Promise.all(groups.flatMap(({ paths }) => paths).map(read));

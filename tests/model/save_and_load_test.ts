@@ -134,6 +134,18 @@ test("loadModel() names a file that is not as it was written", async (dir) => {
   await Deno.writeFile(join(folder, "weights.bin"), new Uint8Array(28));
   const error = await assertRejects(() => loadModel(tf, folder), MlflowError);
   assertEquals([error.code, error.reason], ["DATA_LOSS", "the weights are 28 bytes long, model.json tells of 32"]);
+  for (
+    const [name, content] of [
+      ["model.json", "null"],
+      ["model.json", `{"weightsManifest": [{"paths": 5, "weights": []}]}`],
+      ["model.json", `{"weightsManifest": [null]}`],
+      ["MLmodel", "flavors: 3"],
+    ]
+  ) {
+    await Deno.writeTextFile(join(folder, name), content);
+    const error = await assertRejects(() => loadModel(tf, folder), MlflowError, `${name} is not readable`);
+    assertEquals(error.code, "DATA_LOSS", content);
+  }
 });
 
 Deno.test("tfjsFiles() cuts weights into files of 64 MiB, as views", () => {
