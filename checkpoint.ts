@@ -254,7 +254,11 @@ async function writeCheckpoint(
 ): Promise<void> {
   const stem = stemOf({ epoch, globalStep }, options);
   const folder = `${stem}${options.saveWeightsOnly ? ".weights" : ""}${TFJS}`;
-  for (const { path, pieces } of tfjsFiles(artifacts)) await run.logBytes(contentOf(pieces), `${folder}/${path}`);
+  // A checkpoint takes the place of an earlier one file by file: one that was cut off must not be loaded as one of both.
+  const { checksum } = await import("./model/checksum.ts");
+  for (const { path, pieces } of tfjsFiles(artifacts, checksum)) {
+    await run.logBytes(contentOf(pieces), `${folder}/${path}`);
+  }
   if (copy !== undefined) await run.logBytes(contentOf(copy.pieces), `${stem}${copy.path}`);
   await run.logDict({ ...metrics, epoch, global_step: globalStep }, `${stem}_metrics.json`);
   // The tag comes last: what it names is there. Python opens what it names.

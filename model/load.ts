@@ -1,7 +1,7 @@
 import { inFolder } from "../artifacts/artifact_path.ts";
 import { openArtifacts } from "../artifacts/open_repository.ts";
 import { MlflowError } from "../errors.ts";
-import { type Checksum, checksum } from "./checksum.ts";
+import { checkFile, type Checksum } from "./checksum.ts";
 import { MLMODEL, type ModelInfo, readMlmodel } from "./mlmodel.ts";
 import { readTfjsFiles } from "./tfjs_files.ts";
 import type { ModelArtifactsLike } from "./tfjs_model.ts";
@@ -33,21 +33,8 @@ export async function readModel(uri: string): Promise<ReadModel> {
   const artifacts = await readTfjsFiles(async (name) => {
     const bytes = await readFile(name);
     const wanted = flavor?.files?.[name];
-    if (wanted !== undefined) check(name, bytes, wanted);
+    if (wanted !== undefined) checkFile(name, bytes, wanted);
     return bytes;
   });
   return { artifacts, info };
-}
-
-function check(name: string, bytes: Uint8Array, wanted: Checksum): void {
-  const { size, sha256 } = checksum([bytes]);
-  if (size !== wanted.size) {
-    throw new MlflowError(
-      "DATA_LOSS",
-      `${name} is damaged: it is ${size} bytes long and was written with ${wanted.size}`,
-    );
-  }
-  if (sha256 !== wanted.sha256) {
-    throw new MlflowError("DATA_LOSS", `${name} is damaged: its bytes are not those that were written`);
-  }
 }

@@ -1,4 +1,5 @@
 import { MlflowError } from "../errors.ts";
+import type { Checksum } from "./checksum.ts";
 import { readable } from "./mlmodel.ts";
 import { cut, type Pieces, sizeOf } from "./pieces.ts";
 import type { ModelArtifactsLike } from "./tfjs_model.ts";
@@ -20,8 +21,12 @@ export const TOPOLOGY = "model.json";
  */
 const SHARD_SIZE = 64 * 1024 ** 2;
 
-/** The files that keep a model as tfjs does: its topology, and its weights as views of the memory that they are in. */
-export function tfjsFiles(artifacts: ModelArtifactsLike): ModelFile[] {
+/**
+ * The files that keep a model as tfjs does: its topology, and its weights as views of the memory that they are in.
+ *
+ * @param checksum what makes the checksums that the topology keeps of the weights, where nothing else keeps them
+ */
+export function tfjsFiles(artifacts: ModelArtifactsLike, checksum?: (pieces: Pieces) => Checksum): ModelFile[] {
   const { weightSpecs = [], weightData, ...description } = artifacts;
   const weights = weightPieces(weightData);
   const size = sizeOf(weights);
@@ -30,7 +35,12 @@ export function tfjsFiles(artifacts: ModelArtifactsLike): ModelFile[] {
     path: count === 1 ? "weights.bin" : `weights-${number(i + 1)}-of-${number(count)}.bin`,
     pieces: cut(weights, i * SHARD_SIZE, (i + 1) * SHARD_SIZE),
   }));
-  const json = { ...description, weightsManifest: [{ paths: shards.map(({ path }) => path), weights: weightSpecs }] };
+  const group = {
+    paths: shards.map(({ path }) => path),
+    weights: weightSpecs,
+    ...(checksum === undefined ? {} : { checksums: shards.map(({ pieces }) => checksum(pieces)) }),
+  };
+  const json = { ...description, weightsManifest: [group] };
   return [{ path: TOPOLOGY, pieces: [new TextEncoder().encode(JSON.stringify(json))] }, ...shards];
 }
 
@@ -52,12 +62,26 @@ export async function readTfjsFiles(
     if (!weightsManifest.every(isGroup)) {
       throw new TypeError("a part of its weightsManifest has no paths or no weights");
     }
-    return weightsManifest as { readonly paths: readonly string[]; readonly weights: readonly WeightSpec[] }[];
+    return weightsManifest as WeightGroup[];
   });
-  const files = await Promise.all(groups.flatMap(({ paths }) => paths).map(read));
+  const files = await Promise.all(groups.flatMap(({ paths, checksums = [] }) =>
+    paths.map(async (path, i) => {
+      const bytes = await read(path);
+      if (checksums[i] === undefined) return bytes;
+      const { checkFile } = await import("./checksum.ts");
+      checkFile(path, bytes, checksums[i]);
+      return bytes;
+    })
+  ));
   const weightSpecs = groups.flatMap(({ weights }) => weights);
   checkSize(weightSpecs, sizeOf(files));
   return { ...description, weightSpecs, weightData: files.map(bufferOf) };
+}
+
+interface WeightGroup {
+  readonly paths: readonly string[];
+  readonly weights: readonly WeightSpec[];
+  readonly checksums?: readonly Checksum[];
 }
 
 interface WeightSpec {

@@ -22,7 +22,7 @@ const GIT_URI = /^((https?|ssh|git|git\+ssh|file):\/\/|[\w.-]+@[\w.-]+:)/;
 export async function openSource(uri: string, version?: string): Promise<ProjectSource> {
   const [place, subfolder = ""] = uri.split(/#(.*)/s, 2);
   if (subfolder.includes(".")) throw invalid("'.' is not allowed in project subdirectory paths.");
-  const local = /^file:\/\/./.test(place) ? fileURLToPath(place) : place;
+  const local = /^file:\/\/./.test(place) ? pathOf(place) : place;
   const found = await Deno.stat(local).catch(() => undefined);
   if (/\.zip$/.test(place)) {
     throw new MlflowError("NOT_IMPLEMENTED", "a zipped project must be unpacked first: a folder or git URI is wanted");
@@ -48,6 +48,15 @@ export async function openSource(uri: string, version?: string): Promise<Project
     ...copy.branch,
     ...defined({ [COMMIT_TAG]: commit, [REPOSITORY_TAG]: repository }),
   });
+}
+
+function pathOf(uri: string): string {
+  try {
+    return fileURLToPath(uri);
+  } catch {
+    // The cause would show a password in it.
+    throw invalid(`${withoutSecrets(uri)} is not the URI of a folder of this machine`);
+  }
 }
 
 const IN_PLACE: AsyncDisposable = { [Symbol.asyncDispose]: async () => {} };

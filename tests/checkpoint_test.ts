@@ -333,6 +333,20 @@ test("loadCheckpoint() loads the latest, of an epoch or of a step, from the acti
   });
 });
 
+test("loadCheckpoint() takes no weights of one checkpoint for those of another", async ({ client, run }) => {
+  const model = compiled();
+  const keep = () =>
+    model.fit(x, y, { ...SILENT, epochs: 1, callbacks: mlflowCheckpoint({ run, model, monitor: "loss" }) });
+  const weights = "checkpoints/latest_checkpoint.tfjs/weights.bin";
+  await keep();
+  const earlier = await client.readArtifact(run.runId, weights);
+  await keep();
+  await loadCheckpoint(tf, { runId: run.runId });
+  // As where the second one was cut off before its weights were written.
+  await client.logBytes(run.runId, earlier, weights);
+  await assertRejects(() => loadCheckpoint(tf, { runId: run.runId }), MlflowError, "weights.bin is damaged");
+});
+
 test("loadCheckpoint() says what is missing", async ({ run }) => {
   await assertRejects(
     () => loadCheckpoint(tf),

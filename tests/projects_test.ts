@@ -184,6 +184,12 @@ test("no password or token of a git URI is logged or told", {
     "git clone did not succeed",
   );
   assertEquals(error.message.includes("secret"), false);
+  const elsewhere = await assertRejects(
+    () => runProject("file://me:secret@localhost/a"),
+    MlflowError,
+    "is not the URI of a folder of this machine",
+  );
+  assertEquals(Deno.inspect(elsewhere).includes("secret"), false);
 }, missingGit());
 
 test("a project in git is named by it, and a version of it is run in a copy", {
