@@ -227,29 +227,31 @@ export class MlflowPages implements AsyncDisposable {
     await this.page.waitForText(text);
   }
 
-  /** The list of registered models, with the one of this name. Returns its text. */
-  async registeredModels(name: string): Promise<string> {
+  /** The list of registered models, when it shows the texts. */
+  async registeredModels(texts: readonly string[]): Promise<void> {
     await this.#goto("", "models");
-    await this.page.waitForText(name);
-    return await this.page.text();
+    await this.#waitForTexts(texts);
   }
 
-  /** The page of a registered model, with the version that an alias means. Returns its text. */
-  async registeredModel(name: string, alias: string): Promise<string> {
+  /** The page of a registered model, when it shows the texts. */
+  async registeredModel(name: string, texts: readonly string[]): Promise<void> {
     await this.#goto(`/${encodeURIComponent(name)}`, "models");
-    await this.page.waitForText(alias);
-    return await this.page.text();
+    await this.#waitForTexts(texts);
   }
 
-  /** The page of a version of a registered model, when it shows the text. Returns its text. */
-  async modelVersion(name: string, version: number, text: string): Promise<string> {
+  /** The page of a version of a registered model, when it shows the texts. */
+  async modelVersion(name: string, version: number, texts: readonly string[]): Promise<void> {
     await this.#goto(`/${encodeURIComponent(name)}/versions/${version}`, "models");
-    await this.page.waitForText(text);
-    return await this.page.text();
+    await this.#waitForTexts(texts);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.page[Symbol.asyncDispose]();
+  }
+
+  /** A page asks for what it shows in several requests, and shows each answer when it comes. */
+  async #waitForTexts(texts: readonly string[]): Promise<void> {
+    for (const text of texts) await this.page.waitForText(text);
   }
 
   async #goto(route: string, section: "experiments" | "models" = "experiments"): Promise<void> {
