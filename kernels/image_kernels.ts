@@ -78,35 +78,42 @@ export function convolutionKernels(tools: KernelTools): Record<string, KernelFun
     const biased = plainBias ? out : replaced(tools, out, tools.run("Add", { a: out, b: bias }));
     return relu ? biased : activated(tools, biased, { ...attrs, preluActivationWeights });
   };
+  type Gradient<Name> = (name: string, compute: Name, place: Windows["full"]) => KernelFunction;
+  const ofInput: Gradient<"convolveInput" | "depthwiseInput"> = (name, compute, place) => ({ inputs, attrs }) => {
+    const { dy, filter } = inputs;
+    assertFloats(name, dy, filter);
+    const w = place(attrs.inputShape, filter.shape, attrs);
+    // tfjs asks for it for a model's first layer too, where nothing reads it
+    return deferred.defer(attrs.inputShape, {
+      kind: "input gradient",
+      sources: [dy, filter],
+      compute: (out) => ops[compute](dy, filter, w, out),
+    });
+  };
+  const ofFilter: Gradient<"convolveFilter" | "depthwiseFilter"> = (name, compute, place) => ({ inputs, attrs }) => {
+    const { x, dy } = inputs;
+    assertFloats(name, x, dy);
+    const out = ops.output(attrs.filterShape);
+    ops[compute](x, dy, place(x.shape, attrs.filterShape, attrs), ops.place(out));
+    return out;
+  };
   return {
     Conv2D: forward("Conv2D", convolve, windows.full),
     DepthwiseConv2dNative: forward("DepthwiseConv2dNative", depthwise, windows.depthwise),
     FusedConv2D: fused("FusedConv2D", convolve, windows.full),
     FusedDepthwiseConv2D: fused("FusedDepthwiseConv2D", depthwise, windows.depthwise),
-    Conv2DBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
-      assertFloats("Conv2DBackpropInput", dy, filter);
-      const dx = ops.output(attrs.inputShape);
-      ops.convolveInput(dy, filter, windows.full(attrs.inputShape, filter.shape, attrs), ops.place(dx));
-      return dx;
-    },
-    Conv2DBackpropFilter: ({ inputs: { x, dy }, attrs }) => {
-      assertFloats("Conv2DBackpropFilter", x, dy);
-      const out = ops.output(attrs.filterShape);
-      ops.convolveFilter(x, dy, windows.full(x.shape, attrs.filterShape, attrs), ops.place(out));
-      return out;
-    },
-    DepthwiseConv2dNativeBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
-      assertFloats("DepthwiseConv2dNativeBackpropInput", dy, filter);
-      const dx = ops.output(attrs.inputShape);
-      ops.depthwiseInput(dy, filter, windows.depthwise(attrs.inputShape, filter.shape, attrs), ops.place(dx));
-      return dx;
-    },
-    DepthwiseConv2dNativeBackpropFilter: ({ inputs: { x, dy }, attrs }) => {
-      assertFloats("DepthwiseConv2dNativeBackpropFilter", x, dy);
-      const out = ops.output(attrs.filterShape);
-      ops.depthwiseFilter(x, dy, windows.depthwise(x.shape, attrs.filterShape, attrs), ops.place(out));
-      return out;
-    },
+    Conv2DBackpropInput: ofInput("Conv2DBackpropInput", "convolveInput", windows.full),
+    Conv2DBackpropFilter: ofFilter("Conv2DBackpropFilter", "convolveFilter", windows.full),
+    DepthwiseConv2dNativeBackpropInput: ofInput(
+      "DepthwiseConv2dNativeBackpropInput",
+      "depthwiseInput",
+      windows.depthwise,
+    ),
+    DepthwiseConv2dNativeBackpropFilter: ofFilter(
+      "DepthwiseConv2dNativeBackpropFilter",
+      "depthwiseFilter",
+      windows.depthwise,
+    ),
   };
 }
 
