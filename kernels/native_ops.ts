@@ -325,6 +325,11 @@ export class NativeOps {
     this.#pool.run("gather_rows", tasks, [this.place(x), this.place(indices), out, count, size, tasks]);
   }
 
+  /** Entries dropped at random, and the others scaled; `state` is Alea's. */
+  dropout(x: TensorInfo, count: number, state: readonly number[], keep: number, out: number): void {
+    this.#pool.run("dropout", 1, [this.place(x), out, count, ...state], [keep]);
+  }
+
   /** A step of an optimizer over a variable of `count` entries. */
   optimize(kernel: string, places: readonly number[], count: number, options: number[], floats: number[]): void {
     const tasks = this.#tasks(count);

@@ -4,6 +4,7 @@ import { boolKernels } from "./bool_kernels.ts";
 import { clipByValue } from "./clip_by_value.ts";
 import { onWasmHeap } from "./cpu_kernel.ts";
 import type { DeferredData } from "./deferred_data.ts";
+import { dropoutKernels } from "./dropout.ts";
 import { convolutionKernels, type KernelTools, poolKernels, type Windows } from "./image_kernels.ts";
 import type { NativeOps } from "./native_ops.ts";
 import { optimizerKernels } from "./optimizers.ts";
@@ -69,6 +70,7 @@ export function registerTrainingKernels(
     ...poolKernels(tools),
     ...arrayKernels(tools, stock),
     ...batchNormKernels(tools),
+    ...dropoutKernels(tools),
     ...optimizerKernels(ops),
     ...boolKernels(wasmOps, stock),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>

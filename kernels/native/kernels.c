@@ -6,4 +6,5 @@
 #include "pool.c"
 #include "elementwise.c"
 #include "batch_norm.c"
+#include "dropout.c"
 #include "optimizers.c"
