@@ -6,11 +6,13 @@ export const sharing = { grain: 16384 };
 /** Bytes of windows or tiles that a thread has at once: they are to stay in its second cache. */
 const WINDOW_BYTES = 128 * 1024;
 const ROW_BYTES = 32 * 1024;
-const TILE_BYTES = 512 * 1024;
+const TILE_BYTES = 384 * 1024;
+/** Rows of a tile of a product. */
+const ROWS = 6;
 /** Rows of a product that a thread has at once. */
 const ROW_BLOCK = 64;
-/** Of Winograd's tiles, and of the entries that a tile is transformed to. */
-const TILE = 4;
+/** Entries of Winograd's tiles, in a row and in all. */
+const TILE = 6;
 const PLACES = 36;
 
 /** What is added to the result of a product, and whether negative entries become zero. */
@@ -110,11 +112,11 @@ export class NativeOps {
     if (suitsWinograd(w)) {
       const count = w.inChannels * w.outChannels;
       const partial = this.#room(tasks * PLACES * count);
-      const { block, scratch } = tileBlock(w);
+      const { block, scratch } = tileBlock(w.inChannels, w.outChannels, 60);
       const words = [...winogradWords(steps(w)), ...inputs, partial, block, tasks];
       this.#pool.run("winograd_gradient", tasks, words, [], scratch);
       const sums = this.#tasks(count * PLACES);
-      this.#pool.run("winograd_gradient_sum", sums, [partial, tasks, out, count, sums]);
+      this.#pool.run("winograd_gradient_sum", sums, [partial, tasks, w.filterHeight, out, count, sums]);
       return;
     }
     const partialSize = roundUp(depth, 4) * w.outChannels;
@@ -349,8 +351,15 @@ export class NativeOps {
     const packed = this.#room(PLACES * channels * roundUp(outChannels, 8));
     const rows = this.#tasks(PLACES * channels * outChannels);
     const ends = shape.turned ? [outChannels, channels] : [channels, outChannels];
-    this.#pool.run("winograd_filter", rows, [shape.filter, ...ends, Number(shape.turned), packed, rows]);
-    const { block, scratch } = tileBlock({ inChannels: channels, outChannels });
+    this.#pool.run("winograd_filter", rows, [
+      shape.filter,
+      shape.taps,
+      ...ends,
+      Number(shape.turned),
+      packed,
+      rows,
+    ]);
+    const { block, scratch } = tileBlock(channels, 8, 24);
     const { batch, outHeight, outWidth } = shape;
     const tasks = this.#tasks(batch * outHeight * outWidth * channels * outChannels / 16, 4);
     this.#pool.run("winograd", tasks, [...winogradWords(shape), x, packed, out, ...end, block, tasks], [], scratch);
@@ -391,7 +400,7 @@ export class NativeOps {
   }
 }
 
-/** A convolution of 3x3 filters with a step of one, as Winograd's algorithm wants it. */
+/** A convolution of `taps` x `taps` filters with a step of one, as Winograd's algorithm wants it. */
 interface WinogradSteps {
   readonly batch: number;
   readonly height: number;
@@ -402,6 +411,7 @@ interface WinogradSteps {
   readonly outHeight: number;
   readonly outWidth: number;
   readonly outChannels: number;
+  readonly taps: number;
 }
 
 interface WinogradShape extends WinogradSteps {
@@ -410,9 +420,9 @@ interface WinogradShape extends WinogradSteps {
 }
 
 function steps(w: WindowInfo): WinogradSteps {
-  const { batchSize: batch, inHeight: height, inWidth: width, inChannels: channels, outHeight, outWidth, outChannels } =
-    w;
-  return { batch, height, width, channels, top: w.padInfo.top, left: w.padInfo.left, outHeight, outWidth, outChannels };
+  const { outHeight, outWidth, outChannels, filterHeight: taps, padInfo: { top, left } } = w;
+  const input = { batch: w.batchSize, height: w.inHeight, width: w.inWidth, channels: w.inChannels };
+  return { ...input, top, left, outHeight, outWidth, outChannels, taps };
 }
 
 /** The gradient of the input of a convolution with a step of one, as a convolution of `dy`; undefined for others. */
@@ -435,14 +445,17 @@ function turnedSteps(w: WindowInfo): WindowInfo | undefined {
 }
 
 function suitsWinograd(w: WindowInfo): boolean {
-  const tiles = Math.ceil(w.outHeight / TILE) * Math.ceil(w.outWidth / TILE);
-  return w.filterHeight === 3 && w.filterWidth === 3 && w.strideHeight === 1 && w.strideWidth === 1 &&
+  const taps = w.filterHeight;
+  const results = TILE + 1 - taps;
+  const computed = roundUp(w.outHeight, results) * roundUp(w.outWidth, results);
+  return (taps === 3 || taps === 5) && w.filterWidth === taps && w.strideHeight === 1 && w.strideWidth === 1 &&
     w.dilationHeight === 1 && w.dilationWidth === 1 && w.inChannels % 4 === 0 && w.outChannels % 4 === 0 &&
-    w.inChannels >= 8 && w.outChannels >= 8 && w.outHeight * w.outWidth * 2 > tiles * TILE * TILE;
+    w.inChannels >= 8 && w.outChannels >= 8 && w.outHeight * w.outWidth * 2 > computed;
 }
 
 function winogradWords(w: WinogradSteps): number[] {
-  return [w.batch, w.height, w.width, w.channels, w.top, w.left, w.outHeight, w.outWidth, w.outChannels];
+  const { batch, height, width, channels, top, left, outHeight, outWidth, outChannels, taps } = w;
+  return [batch, height, width, channels, top, left, outHeight, outWidth, outChannels, taps];
 }
 
 function windowSteps(w: WindowInfo): number[] {
@@ -497,10 +510,10 @@ function rowBlock(w: WindowInfo): { block: number; scratch: number } {
   return { block, scratch: (seen * framedRow(w) + 8 * block * w.outWidth) * 4 };
 }
 
-/** How many tiles a thread has at once, and the bytes that they take. */
-function tileBlock({ inChannels, outChannels }: { inChannels: number; outChannels: number }) {
-  const tile = PLACES * (inChannels + outChannels) * 4;
-  const block = Math.max(8, Math.min(64, Math.floor(TILE_BYTES / tile)) & ~3);
+/** How many tiles a thread has at once, a multiple of the rows of a product's tile, and the bytes that they take. */
+function tileBlock(channels: number, columns: number, most: number): { block: number; scratch: number } {
+  const fitting = Math.floor(TILE_BYTES / (PLACES * (channels + columns) * 4 * ROWS)) * ROWS;
+  const block = Math.max(ROWS, Math.min(most, fitting));
   const step = (columns: number) => roundUp(block * columns, 16) + 16; // place_step() of winograd.c
-  return { block, scratch: PLACES * (step(inChannels) + step(outChannels) + inChannels) * 4 };
+  return { block, scratch: (PLACES * (step(channels) + step(columns)) + TILE * channels) * 4 };
 }

@@ -64,38 +64,43 @@ typedef struct {
 } convolve_arguments;
 
 /**
- * Up to 8 channels of a row of output pixels. `rows` are framed rows of the image; the windows of neighbours overlap
- * in them, so that nothing is copied.
+ * Up to 8 channels of `tile` neighbouring output pixels. `rows` are framed rows of the image; the windows of neighbours
+ * overlap in them, so that nothing is copied.
  */
-static void convolve_row(const window *w, const float *rows, const float *packed, float *y, int columns,
-                         const float *bias, int relu) {
+static inline __attribute__((always_inline)) void convolve_tile(const int tile, const window *w, const float *rows,
+                                                                const float *packed, float *y, int columns,
+                                                                const float *bias, int relu) {
   int size = framed_row(w), step = w->stride_width * w->channels, tap = w->dilation_width * w->channels;
   int taps = w->dilation_width == 1 ? 1 : w->filter_width;
   int run = w->dilation_width == 1 ? w->filter_width * w->channels : w->channels;
-  int pixels = w->out_width, at = 0;
-  while (at < pixels) {
-    vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
-    // rows of less than four pixels compute the first one again
-    const float *p = rows + at * step, *q = packed;
-    int d1 = pixels > 1 ? step : 0, d2 = pixels > 2 ? 2 * step : 0, d3 = pixels > 3 ? 3 * step : 0;
-    for (int i = 0; i < w->filter_height; i++, p += size) {
-      for (int j = 0; j < taps; j++) {
-        const float *s0 = p + j * tap;
-        for (int k = 0; k < run; k++, s0++, q += 8) {
-          vec bx = load(q), by = load(q + 4), s;
-          s = load_splat(s0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
-          s = load_splat(s0 + d1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
-          s = load_splat(s0 + d2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
-          s = load_splat(s0 + d3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
-        }
-      }
+  vec sums[2][TILE_ROWS];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < tile; m++) sums[0][m] = sums[1][m] = ZERO;
+  for (int i = 0; i < w->filter_height; i++) {
+    for (int j = 0; j < taps; j++, packed += run * 8) {
+      add_products(tile, sums[0], sums[1], rows + i * size + j * tap, step, 1, packed, 8, run);
     }
+  }
+#pragma clang loop unroll(full)
+  for (int m = 0; m < tile; m++) {
+    store_row(y + m * w->out_channels, sums[0][m], sums[1][m], columns, bias, relu, 0);
+  }
+}
+
+/** Up to 8 channels of a row of output pixels. */
+static void convolve_row(const window *w, const float *rows, const float *packed, float *y, int columns,
+                         const float *bias, int relu) {
+  int pixels = w->out_width, step = w->stride_width * w->channels;
+  for (int at = 0; at < pixels;) {
+    int tile = next_tile(pixels - at);
+    // the last pixels with some before them once more: a tile takes no longer than a pixel
+    if (tile == 1 && pixels >= 4) tile = 4, at = pixels - 4;
+    const float *from = rows + at * step;
     float *to = y + at * w->out_channels;
-    store_row(to, x0, y0, columns, bias, relu, 0);
-    if (pixels > 1) store_row(to + w->out_channels, x1, y1, columns, bias, relu, 0);
-    if (pixels > 2) store_row(to + 2 * w->out_channels, x2, y2, columns, bias, relu, 0);
-    if (pixels > 3) store_row(to + 3 * w->out_channels, x3, y3, columns, bias, relu, 0);
-    at += at + 8 > pixels && at + 4 < pixels ? pixels - 4 - at : 4;
+    if (tile == 6) convolve_tile(6, w, from, packed, to, columns, bias, relu);
+    else if (tile == 4) convolve_tile(4, w, from, packed, to, columns, bias, relu);
+    else convolve_tile(1, w, from, packed, to, columns, bias, relu);
+    at += tile;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Products of matrices, in tiles of 4 rows and 8 columns that stay in registers. */
+/** Products of matrices, in tiles of up to 6 rows and 8 columns that stay in registers. */
 #pragma once
 #include "simd.h"
 
@@ -33,41 +33,60 @@ static inline void store_row(float *c, vec x, vec y, int columns, const float *b
 #undef STORE_LANE
 }
 
+/** The most rows of a tile: their sums, 8 columns each, fill the registers. */
+#define TILE_ROWS 6
+
 /**
- * c[rows, columns] = a x b for up to 8 columns; `a(m, k)` is at `a[m * a_row + k * a_step]`, row k of `b` at
- * `b + k * b_step`, where 8 floats may be read.
+ * Adds the product of `tile` rows of `a`, `depth` long, and 8 columns of `b` to the sums x and y. `a(m, k)` is at
+ * `a[m * a_row + k * a_step]`, row k of `b` at `b + k * b_step`, where 8 floats may be read.
  */
-static inline void multiply_panel(const float *a, int a_row, int a_step, const float *b, int b_step, float *c,
-                                  int c_row, int rows, int columns, int depth, const float *bias, int relu,
-                                  int accumulate) {
-  int m = 0;
-  while (m + 4 <= rows) {
-    vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
-    const float *p0 = a, *p1 = a + a_row, *p2 = a + 2 * a_row, *p3 = a + 3 * a_row, *q = b;
-    for (int k = 0; k < depth; k++) {
-      vec bx = load(q), by = load(q + 4), s;
-      s = load_splat(p0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
-      s = load_splat(p1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
-      s = load_splat(p2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
-      s = load_splat(p3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
-      p0 += a_step, p1 += a_step, p2 += a_step, p3 += a_step, q += b_step;
-    }
-    store_row(c, x0, y0, columns, bias, relu, accumulate);
-    store_row(c + c_row, x1, y1, columns, bias, relu, accumulate);
-    store_row(c + 2 * c_row, x2, y2, columns, bias, relu, accumulate);
-    store_row(c + 3 * c_row, x3, y3, columns, bias, relu, accumulate);
-    // the last rows with some before them once more, where that does no harm: a tile takes no longer than a row
-    int next = m + 8 > rows && m + 4 < rows && !accumulate ? rows - 4 - m : 4;
-    m += next, a += next * a_row, c += next * c_row;
-  }
-  for (; m < rows; m++, a += a_row, c += c_row) {
-    vec x = ZERO, y = ZERO;
-    const float *p = a, *q = b;
-    for (int k = 0; k < depth; k++, p += a_step, q += b_step) {
+static inline __attribute__((always_inline)) void add_products(const int tile, vec *x, vec *y, const float *a, int a_row,
+                                                               int a_step, const float *b, int b_step, int depth) {
+  for (int k = 0; k < depth; k++, a += a_step, b += b_step) {
+    vec bx = load(b), by = load(b + 4);
+    const float *p = a;
+#pragma clang loop unroll(full)
+    for (int m = 0; m < tile; m++, p += a_row) {
       vec s = load_splat(p);
-      x = madd(s, load(q), x), y = madd(s, load(q + 4), y);
+      x[m] = madd(s, bx, x[m]), y[m] = madd(s, by, y[m]);
+      IN_ORDER2(x[m], y[m]);
     }
-    store_row(c, x, y, columns, bias, relu, accumulate);
+  }
+}
+
+/** c = a x b for a tile, and what store_row() does. */
+static inline __attribute__((always_inline)) void multiply_tile(const int tile, const float *a, int a_row, int a_step,
+                                                                const float *b, int b_step, float *c, int c_row,
+                                                                int columns, int depth, const float *bias, int relu,
+                                                                int accumulate) {
+  vec x[TILE_ROWS], y[TILE_ROWS];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < tile; m++) x[m] = y[m] = ZERO;
+  add_products(tile, x, y, a, a_row, a_step, b, b_step, depth);
+#pragma clang loop unroll(full)
+  for (int m = 0; m < tile; m++) store_row(c + m * c_row, x[m], y[m], columns, bias, relu, accumulate);
+}
+
+/** The rows of the next tile where `left` are left: 6 and 4, so that no single ones remain of an even number. */
+static inline int next_tile(int left) { return left >= 6 && left != 8 ? 6 : left >= 4 ? 4 : 1; }
+
+/** c[rows, columns] = a x b for up to 8 columns; `a` and `b` as for add_products(). */
+static __attribute__((noinline)) void multiply_panel(const float *a, int a_row, int a_step, const float *b, int b_step,
+                                                     float *c, int c_row, int rows, int columns, int depth,
+                                                     const float *bias, int relu, int accumulate) {
+  for (int m = 0; m < rows;) {
+    int tile = next_tile(rows - m);
+    if (tile == 1 && rows >= 4 && !accumulate) {
+      // the last rows with some before them once more, which does no harm: a tile takes no longer than a row
+      int back = 4 - (rows - m);
+      m -= back, a -= back * a_row, c -= back * c_row, tile = 4;
+    }
+#define TILE(n) multiply_tile(n, a, a_row, a_step, b, b_step, c, c_row, columns, depth, bias, relu, accumulate)
+    if (tile == 6) TILE(6);
+    else if (tile == 4) TILE(4);
+    else TILE(1);
+#undef TILE
+    m += tile, a += tile * a_row, c += tile * c_row;
   }
 }
 

@@ -91,12 +91,16 @@ for (const [height, width] of images) {
 // with as many channels as Winograd's algorithm wants, and images that its tiles do not divide
 for (const [height, width] of [...images, [16, 12], [4, 4]]) {
   for (const [batch, inChannels, outChannels] of [[1, 8, 8], [2, 12, 20], [3, 16, 8], [1, 36, 12]]) {
-    for (const pad of ["same", "valid", 1, 2] as const) {
-      conv2d.push({
-        name: `${batch}x${height}x${width}x${inChannels}, filter 3x3x${outChannels}, pad ${pad}`,
-        shapes: [[batch, height, width, inChannels], [3, 3, inChannels, outChannels]],
-        compute: (x, filter) => tf.conv2d(x, filter, 1, pad),
-      });
+    for (const filterSize of [3, 5]) {
+      for (const pad of ["same", "valid", 1, 2] as const) {
+        if (pad === "valid" && Math.min(height, width) < filterSize) continue;
+        conv2d.push({
+          name:
+            `${batch}x${height}x${width}x${inChannels}, filter ${filterSize}x${filterSize}x${outChannels}, pad ${pad}`,
+          shapes: [[batch, height, width, inChannels], [filterSize, filterSize, inChannels, outChannels]],
+          compute: (x, filter) => tf.conv2d(x, filter, 1, pad),
+        });
+      }
     }
   }
 }
