@@ -1,6 +1,7 @@
 import { type BatchNormLibrary, replaceBatchNormalization } from "./batch_norm.ts";
 import { DeferredData } from "./deferred_data.ts";
 import { type DropoutLibrary, replaceDropout } from "./dropout.ts";
+import { type EngineLibrary, replaceSaving } from "./engine.ts";
 import { type GradientRegistry, registerGradients } from "./gradients.ts";
 import { PLAIN_SIMD, RELAXED_SIMD } from "./native_code.ts";
 import { NativeOps } from "./native_ops.ts";
@@ -11,11 +12,18 @@ import { type KernelRegistry, registerTrainingKernels } from "./training_kernels
 import type { WasmBackend } from "./wasm_backend.ts";
 
 /** What starting the backend needs of TensorFlow.js. */
-export type Library = KernelRegistry & GradientRegistry & OptimizerLibrary & BatchNormLibrary & DropoutLibrary & {
-  registerBackend(name: string, factory: () => object, priority?: number): boolean;
-  removeBackend(name: string): void;
-  setBackend(name: string): Promise<boolean>;
-};
+export type Library =
+  & KernelRegistry
+  & GradientRegistry
+  & OptimizerLibrary
+  & BatchNormLibrary
+  & DropoutLibrary
+  & EngineLibrary
+  & {
+    registerBackend(name: string, factory: () => object, priority?: number): boolean;
+    removeBackend(name: string): void;
+    setBackend(name: string): Promise<boolean>;
+  };
 
 /** The backend, started. */
 export interface Started {
@@ -46,6 +54,7 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
   replaceOptimizers(tf);
   replaceBatchNormalization(tf);
   replaceDropout(tf);
+  replaceSaving(tf);
   tf.removeBackend("wasm");
   tf.registerBackend("wasm", () => backend, 2);
   await tf.setBackend("wasm");
