@@ -48,7 +48,7 @@ export function arrayKernels(
       const pending = pendingConvolution(tools, x);
       const out = ops.output(x.shape);
       if (pending !== undefined) pending.compute(ops.place(out), { relu: true });
-      else if (!reluOfNormalization(tools, x, () => ops.place(out))) ops.relu(x, sizeOf(x.shape), ops.place(out));
+      else if (!reluOfNormalization(tools, x, out)) ops.relu(x, sizeOf(x.shape), ops.place(out));
       return out;
     },
     ReluGradient: ({ inputs: { dy, y } }) => {

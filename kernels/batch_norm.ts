@@ -1,14 +1,19 @@
 /** Batch normalization in training as one operation, in place of twenty passes over the data forwards and backwards. */
 import { assertFloats, type KernelTools } from "./image_kernels.ts";
 import { sizeOf } from "./array_kernels.ts";
+import type { NativeOps } from "./native_ops.ts";
 import type { KernelFunction, TensorInfo } from "./wasm_backend.ts";
 
 /** A normalization whose statistics are computed and whose result waits for its activation. */
 interface PendingNormalization {
   readonly kind: "batch normalization";
   readonly sources: readonly TensorInfo[];
+  readonly mean: TensorInfo;
   compute(place: number, relu?: boolean): void;
 }
+
+/** The relus of normalizations: the mean's data, of which each normalization has its own, by the result's. */
+const meansOfRelus = new WeakMap<object, object>();
 
 /** A gradient of a relu that waits for the gradient of the normalization before the relu. */
 export interface PendingReluGradient {
@@ -27,53 +32,69 @@ export function batchNormKernels(tools: KernelTools): Record<string, KernelFunct
       const rows = sizeOf(x.shape) / columns;
       const [mean, variance, slope] = [0, 1, 2].map(() => ops.output([columns]));
       ops.moments(x, rows, columns, ops.place(mean), ops.place(variance));
-      const slopes = ops.floats(slope);
-      const [variances, gammas] = [ops.floats(variance), ops.floats(gamma)];
-      for (let c = 0; c < columns; c++) slopes[c] = gammas[c] / Math.sqrt(variances[c] + epsilon);
+      setSlopes(ops, slope, gamma, variance, epsilon);
       const pending: PendingNormalization = {
         kind: "batch normalization",
         sources: [x, mean, slope, beta],
-        compute: (out, relu = false) => ops.normalize(x, { mean, slope, offset: beta }, [rows, columns], relu, out),
+        mean,
+        compute: (out, relu = false) => ops.normalize({ x, mean, slope, offset: beta }, [rows, columns], relu, out),
       };
       const y = deferred.defer(x.shape, pending);
       free(slope);
       return [y, mean, variance];
     },
-    BatchNormTrainingGradient: ({ inputs: { dy, x, mean, variance, gamma }, attrs: { epsilon } }) => {
-      assertFloats("BatchNormTrainingGradient", dy, x, gamma);
+    BatchNormTrainingGradient: ({ inputs: { dy, x, mean, variance, gamma, beta }, attrs: { epsilon } }) => {
+      assertFloats("BatchNormTrainingGradient", dy, x, gamma, beta);
       const columns = x.shape.at(-1)!;
       const rows = sizeOf(x.shape) / columns;
-      const relu = deferred.of(dy)?.kind === "relu gradient" ? deferred.of(dy) as PendingReluGradient : undefined;
-      const [gradient, y] = relu === undefined ? [dy, undefined] : relu.sources;
+      const before = beforeRelu(tools, dy, mean);
+      const relu = before !== undefined;
+      const gradient = before ?? dy;
       const dx = ops.output(x.shape);
       const [dgamma, dbeta, slope, shift, tilt] = [0, 1, 2, 3, 4].map(() => ops.output([columns]));
       const sums = ops.output([2, columns]);
-      ops.normalizeSums({ dy: gradient, y, x, mean }, [rows, columns], ops.place(sums));
-      const [s, gammas, variances] = [sums, gamma, variance].map((tensor) => ops.floats(tensor));
-      const [dgammas, dbetas, slopes, shifts, tilts] = [dgamma, dbeta, slope, shift, tilt].map((tensor) =>
-        ops.floats(tensor)
-      );
+      setSlopes(ops, slope, gamma, variance, epsilon);
+      const by = { x, mean, slope, offset: beta };
+      ops.normalizeSums(gradient, by, [rows, columns], relu, ops.place(sums));
+      const [s, variances] = [sums, variance].map((tensor) => ops.floats(tensor));
+      const [dgammas, dbetas, shifts, tilts] = [dgamma, dbeta, shift, tilt].map((tensor) => ops.floats(tensor));
       for (let c = 0; c < columns; c++) {
         const scale = 1 / Math.sqrt(variances[c] + epsilon);
         dbetas[c] = s[c];
         dgammas[c] = s[columns + c] * scale;
-        slopes[c] = gammas[c] * scale;
         shifts[c] = s[c] / rows;
         tilts[c] = s[columns + c] * scale * scale / rows;
       }
-      ops.normalizeGradient({ dy: gradient, y, x, mean, slope, shift, tilt }, [rows, columns], ops.place(dx));
+      ops.normalizeGradient(gradient, { ...by, shift, tilt }, [rows, columns], relu, ops.place(dx));
       for (const tensor of [slope, shift, tilt, sums]) free(tensor);
       return [dx, dgamma, dbeta];
     },
   };
 }
 
-/** The relu of a pending normalization, in one go; false if `x` is none. */
-export function reluOfNormalization({ deferred }: KernelTools, x: TensorInfo, out: () => number): boolean {
+/** Forwards and backwards by the same formula: the gradient finds out once more where a relu let values through. */
+function setSlopes(ops: NativeOps, slope: TensorInfo, gamma: TensorInfo, variance: TensorInfo, epsilon: number): void {
+  const [gammas, variances] = [gamma, variance].map((tensor) => ops.floats(tensor));
+  const slopes = ops.floats(slope);
+  for (let c = 0; c < slopes.length; c++) slopes[c] = gammas[c] / Math.sqrt(variances[c] + epsilon);
+}
+
+/** Computes the relu of a pending normalization, in one go, to `out`; false if `x` is none. */
+export function reluOfNormalization({ deferred, ops }: KernelTools, x: TensorInfo, out: TensorInfo): boolean {
   const deferral = deferred.of(x);
   if (deferral?.kind !== "batch normalization") return false;
-  (deferral as PendingNormalization).compute(out(), true);
+  const { mean, compute } = deferral as PendingNormalization;
+  compute(ops.place(out), true);
+  meansOfRelus.set(out.dataId, mean.dataId);
   return true;
+}
+
+/** What a pending gradient of a relu comes from, if the relu is that of the normalization with this mean. */
+function beforeRelu({ deferred }: KernelTools, dy: TensorInfo, mean: TensorInfo): TensorInfo | undefined {
+  const deferral = deferred.of(dy);
+  if (deferral?.kind !== "relu gradient") return undefined;
+  const [gradient, y] = (deferral as PendingReluGradient).sources;
+  return meansOfRelus.get(y.dataId) === mean.dataId ? gradient : undefined;
 }
 
 /** A tensor of the user's tfjs. */
@@ -129,14 +150,14 @@ export function replaceBatchNormalization(tf: BatchNormLibrary & Engine): void {
     tf.engine().runKernel(kernelName, inputs, attrs) as Tensor[];
   tf.registerGradient({
     kernelName: "BatchNormTraining",
-    inputsToSave: ["x", "gamma"],
+    inputsToSave: ["x", "gamma", "beta"],
     outputsToSave: [false, true, true],
-    gradFunc: ([dy], [x, gamma, mean, variance], attrs) => {
+    gradFunc: ([dy], [x, gamma, beta, mean, variance], attrs) => {
       // tfjs asks for each gradient in a scope of its own, at whose end all other tensors are gone: those of the few
       // columns are kept as plain numbers
       let columns: ArrayLike<number>[] | undefined;
       const compute = () => {
-        const [dx, ...others] = run("BatchNormTrainingGradient", { dy, x, mean, variance, gamma }, attrs);
+        const [dx, ...others] = run("BatchNormTrainingGradient", { dy, x, mean, variance, gamma, beta }, attrs);
         columns = others.map((gradient) => gradient.dataSync());
         return dx;
       };

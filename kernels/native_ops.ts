@@ -11,6 +11,8 @@ const TILE_BYTES = 384 * 1024;
 const ROWS = 6;
 /** Rows of a product that a thread has at once. */
 const ROW_BLOCK = 64;
+/** Rows of two matrices that a thread has at once where they are much higher than wide. */
+const DEEP_BLOCK = 128;
 /** Entries of Winograd's tiles, in a row and in all. */
 const TILE = 6;
 const PLACES = 36;
@@ -19,6 +21,14 @@ const PLACES = 36;
 export interface Epilogue {
   readonly bias?: TensorInfo;
   readonly relu?: boolean;
+}
+
+/** What is normalized, and by what: one entry for each column. */
+export interface Normalization {
+  readonly x: TensorInfo;
+  readonly mean: TensorInfo;
+  readonly slope: TensorInfo;
+  readonly offset: TensorInfo;
 }
 
 /** How a matrix lies in memory: the steps from row to row, column to column and matrix to matrix. */
@@ -118,6 +128,13 @@ export class NativeOps {
       const sums = this.#tasks(count * PLACES);
       this.#pool.run("winograd_gradient_sum", sums, [partial, tasks, w.filterHeight, out, count, sums]);
       return;
+    }
+    if (isPointwise(w)) {
+      const partial = this.#room(tasks * depth * w.outChannels);
+      const pixels = w.batchSize * w.outHeight * w.outWidth;
+      const words = [...inputs, pixels, depth, w.outChannels, partial, tasks];
+      this.#pool.run("multiply_transposed", tasks, words, [], 8 * DEEP_BLOCK * 4);
+      return this.#addPartials(partial, tasks, depth * w.outChannels, out, depth * w.outChannels);
     }
     const partialSize = roundUp(depth, 4) * w.outChannels;
     const partial = this.#room(tasks * partialSize);
@@ -263,62 +280,68 @@ export class NativeOps {
 
   /** The mean and the variance of each column of `x[rows, columns]`. */
   moments(x: TensorInfo, rows: number, columns: number, mean: number, variance: number): void {
-    this.columnSums(x, rows, columns, mean);
-    this.#divide(mean, columns, rows);
     const tasks = this.#tasks(rows * columns);
     const input = this.place(x);
-    const partial = this.#room(tasks * columns);
-    this.#pool.run("square_sums", tasks, [input, mean, rows, columns, partial, tasks]);
-    this.#addPartials(partial, tasks, columns, variance, columns);
-    this.#divide(variance, columns, rows);
+    const partial = this.#room(tasks * 2 * columns);
+    this.#pool.run("moments", tasks, [input, rows, columns, partial, tasks]);
+    const floats = (place: number, count: number) => new Float32Array(this.#pool.memory.buffer, place, count);
+    const partials = floats(partial, tasks * 2 * columns);
+    const [means, variances] = [floats(mean, columns), floats(variance, columns)];
+    const start = (task: number) => Math.floor(rows * task / tasks);
+    for (let c = 0; c < columns; c++) {
+      let [m, squares] = [0, 0];
+      for (let task = 0; task < tasks; task++) {
+        const [before, after] = [start(task), start(task + 1)];
+        if (after === before) continue;
+        const distance = partials[task * 2 * columns + c] - m;
+        m += distance * (after - before) / after;
+        squares += partials[(task * 2 + 1) * columns + c] + distance ** 2 * before * (after - before) / after;
+      }
+      means[c] = m;
+      variances[c] = squares / rows;
+    }
   }
 
   /** `out = (x - mean) * slope + offset`, of which each column of `x[rows, columns]` has its own. */
-  normalize(
-    x: TensorInfo,
-    by: { mean: TensorInfo; slope: TensorInfo; offset: TensorInfo },
-    [rows, columns]: [number, number],
-    relu: boolean,
-    out: number,
-  ): void {
+  normalize(by: Normalization, [rows, columns]: [number, number], relu: boolean, out: number): void {
     const tasks = this.#rowTasks(rows, columns);
-    const places = [x, by.mean, by.slope, by.offset].map((tensor) => this.place(tensor));
-    this.#pool.run("normalize", tasks, [...places, out, rows, columns, Number(relu), tasks]);
+    this.#pool.run("normalize", tasks, [...this.#normalization(by), out, rows, columns, Number(relu), tasks]);
   }
 
   /**
    * The sums of each column of `dy`, and of `dy * (x - mean)`, to `out[2, columns]`.
    *
-   * @param of `y`: the result of a relu through which `dy` comes first
+   * @param relu whether `dy` is the gradient of a relu of the normalized values, and comes through it first
    */
   normalizeSums(
-    of: { dy: TensorInfo; y: TensorInfo | undefined; x: TensorInfo; mean: TensorInfo },
+    dy: TensorInfo,
+    by: Normalization,
     [rows, columns]: [number, number],
+    relu: boolean,
     out: number,
   ): void {
     const tasks = this.#tasks(rows * columns);
-    const places = [of.dy, of.y, of.x, of.mean].map((tensor) => tensor === undefined ? 0 : this.place(tensor));
+    const places = [this.place(dy), ...this.#normalization(by)];
     const partial = this.#room(tasks * 2 * columns);
-    this.#pool.run("normalize_sums", tasks, [...places, rows, columns, partial, tasks]);
+    this.#pool.run("normalize_sums", tasks, [...places, Number(relu), rows, columns, partial, tasks]);
     this.#addPartials(partial, tasks, 2 * columns, out, 2 * columns);
   }
 
-  /** `out = slope * (dy - shift - (x - mean) * tilt)`; `y` as for {@linkcode NativeOps.normalizeSums}. */
+  /** `out = slope * (dy - shift - (x - mean) * tilt)`; `relu` as for {@linkcode NativeOps.normalizeSums}. */
   normalizeGradient(
-    of: Record<"dy" | "x" | "mean" | "slope" | "shift" | "tilt", TensorInfo> & { y: TensorInfo | undefined },
+    dy: TensorInfo,
+    by: Normalization & { shift: TensorInfo; tilt: TensorInfo },
     [rows, columns]: [number, number],
+    relu: boolean,
     out: number,
   ): void {
     const tasks = this.#rowTasks(rows, columns);
-    const places = [of.dy, of.y, of.x, of.mean, of.slope, of.shift, of.tilt].map((tensor) =>
-      tensor === undefined ? 0 : this.place(tensor)
-    );
-    this.#pool.run("normalize_gradient", tasks, [...places, out, rows, columns, tasks]);
+    const places = [this.place(dy), ...this.#normalization(by), this.place(by.shift), this.place(by.tilt)];
+    this.#pool.run("normalize_gradient", tasks, [...places, out, Number(relu), rows, columns, tasks]);
   }
 
-  #divide(place: number, count: number, divisor: number): void {
-    const values = new Float32Array(this.#pool.memory.buffer, place, count);
-    for (let i = 0; i < count; i++) values[i] /= divisor;
+  #normalization({ x, mean, slope, offset }: Normalization): number[] {
+    return [x, mean, slope, offset].map((tensor) => this.place(tensor));
   }
 
   /** Copies the rows of `size` floats that `indices`, which must lie in range, names. */
@@ -442,6 +465,12 @@ function turnedSteps(w: WindowInfo): WindowInfo | undefined {
       left: w.effectiveFilterWidth - 1 - w.padInfo.left,
     },
   };
+}
+
+/** Whether a convolution is a product of matrices as they lie in memory. */
+function isPointwise(w: WindowInfo): boolean {
+  return w.filterHeight === 1 && w.filterWidth === 1 && w.strideHeight === 1 && w.strideWidth === 1 &&
+    w.outHeight === w.inHeight && w.outWidth === w.inWidth && w.padInfo.top === 0 && w.padInfo.left === 0;
 }
 
 function suitsWinograd(w: WindowInfo): boolean {

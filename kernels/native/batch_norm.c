@@ -1,41 +1,68 @@
-/** Batch normalization in training: each column of x[rows, columns] by its own mean and variance. */
+/**
+ * Batch normalization in training: each column of x[rows, columns] by its own mean and variance.
+ *
+ * What belongs to a column is kept in registers for a few columns while the rows of a block pass by, and a block is
+ * small enough that its cache lines are still near for the next columns.
+ */
 #include "simd.h"
 
-/** Rows whose sums are added to the whole: the rounding of a long sum would tell. */
-#define ROWS_AT_ONCE 512
+/** Rows of a block: up to 4096 floats, and few enough that the rounding of their sums does not tell. */
+static inline int block_rows(int columns) { return min_int(max_int(4096 / columns, 1), 512); }
+
+/** `lanes` of a vector: 4, or 1 for the last columns. */
+INLINE vec take(const float *from, const int lanes) { return lanes == 4 ? load(from) : wasm_v128_load32_zero(from); }
+INLINE void put(float *to, vec v, const int lanes) {
+  if (lanes == 4) store(to, v);
+  else wasm_v128_store32_lane(to, v, 0);
+}
+INLINE void put_sum(float *to, vec v, const int lanes) { put(to, add(take(to, lanes), v), lanes); }
+
+/** `block(vectors, lanes, a, task, from, to, column)` for all columns of each block [from, to) of a task's rows. */
+#define FOR_EACH_BLOCK(block, most, a, task)                                                               \
+  int end_ = part_start(a->rows, task + 1, a->tasks), step_ = block_rows(a->columns);                      \
+  for (int from = part_start(a->rows, task, a->tasks); from < end_; from += step_) {                       \
+    int to = min_int(from + step_, end_), column = 0;                                                      \
+    for (; column + 4 * most <= a->columns; column += 4 * most) block(most, 4, a, task, from, to, column); \
+    for (; column + 4 <= a->columns; column += 4) block(1, 4, a, task, from, to, column);                  \
+    for (; column < a->columns; column++) block(1, 1, a, task, from, to, column);                          \
+  }
 
 typedef struct {
-  const float *x, *mean;
+  const float *x;
   int rows, columns;
-  float *partial; /* [tasks][columns] */
+  float *partial; /* [tasks][2][columns] */
   int tasks;
-} square_sums_arguments;
+} moments_arguments;
 
-/** The sums of the squared distances from the mean, one for each task. Tasks share the rows. */
-KERNEL(square_sums)(const square_sums_arguments *a, int task, float *scratch) {
-  int columns = a->columns, first = part_start(a->rows, task, a->tasks), last = part_start(a->rows, task + 1, a->tasks);
-  float *sum = a->partial + task * columns;
-  clear_floats(sum, columns);
-  for (int from = first; from < last; from += ROWS_AT_ONCE) {
-    int to = min_int(from + ROWS_AT_ONCE, last), c = 0;
-    for (; c + 8 <= columns; c += 8) {
-      vec m0 = load(a->mean + c), m1 = load(a->mean + c + 4), s0 = ZERO, s1 = ZERO;
-      const float *x = a->x + from * columns + c;
-      for (int r = from; r < to; r++, x += columns) {
-        vec d0 = sub(load(x), m0), d1 = sub(load(x + 4), m1);
-        s0 = madd(d0, d0, s0), s1 = madd(d1, d1, s1);
-      }
-      store(sum + c, add(load(sum + c), s0)), store(sum + c + 4, add(load(sum + c + 4), s1));
-    }
-    for (; c < columns; c++) {
-      float s = 0;
-      for (int r = from; r < to; r++) {
-        float d = a->x[r * columns + c] - a->mean[c];
-        s += d * d;
-      }
-      sum[c] += s;
+/**
+ * Adds a block to the mean and the sum of squared distances of the rows before it, as Chan et al. do. Within the block
+ * distances are from its first row, which keeps sums small wherever the numbers lie.
+ */
+INLINE void moments_block(const int vectors, const int lanes, const moments_arguments *a, int task, int from, int to,
+                          int column) {
+  float *mean = a->partial + task * 2 * a->columns + column, *squares = mean + a->columns;
+  const float *x = a->x + from * a->columns + column;
+  vec first[4], sum[4], square[4];
+  UNROLL for (int v = 0; v < vectors; v++) first[v] = take(x + 4 * v, lanes), sum[v] = square[v] = ZERO;
+  for (int r = from; r < to; r++, x += a->columns) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      vec distance = sub(take(x + 4 * v, lanes), first[v]);
+      sum[v] = add(sum[v], distance), square[v] = madd(distance, distance, square[v]);
     }
   }
+  float before = from - part_start(a->rows, task, a->tasks), count = to - from, all = before + count;
+  UNROLL for (int v = 0; v < vectors; v++) {
+    vec average = mul(sum[v], splat(1 / count)), own = nmadd(average, sum[v], square[v]);
+    vec distance = add(sub(first[v], take(mean + 4 * v, lanes)), average);
+    put_sum(mean + 4 * v, mul(distance, splat(count / all)), lanes);
+    put_sum(squares + 4 * v, madd(mul(distance, distance), splat(before * count / all), own), lanes);
+  }
+}
+
+/** The mean and the sum of the squared distances from it, one pair for each task. Tasks share the rows. */
+KERNEL(moments)(const moments_arguments *a, int task, float *scratch) {
+  clear_floats(a->partial + task * 2 * a->columns, 2 * a->columns);
+  FOR_EACH_BLOCK(moments_block, 4, a, task)
 }
 
 typedef struct {
@@ -44,89 +71,103 @@ typedef struct {
   int rows, columns, relu, tasks;
 } normalize_arguments;
 
-/** y = (x - mean) * slope + offset. Tasks share the rows. */
-KERNEL(normalize)(const normalize_arguments *a, int task, float *scratch) {
-  int columns = a->columns, last = part_start(a->rows, task + 1, a->tasks);
-  for (int r = part_start(a->rows, task, a->tasks); r < last; r++) {
-    const float *x = a->x + r * columns;
-    float *y = a->y + r * columns;
-    int c = 0;
-    for (; c + 4 <= columns; c += 4) {
-      vec v = madd(sub(load(x + c), load(a->mean + c)), load(a->slope + c), load(a->offset + c));
-      store(y + c, a->relu ? relu4(v) : v);
-    }
-    for (; c < columns; c++) {
-      float v = (x[c] - a->mean[c]) * a->slope[c] + a->offset[c];
-      y[c] = a->relu ? relu1(v) : v;
+INLINE void normalize_block(const int vectors, const int lanes, const normalize_arguments *a, int task, int from,
+                            int to, int column) {
+  int columns = a->columns, at = from * columns + column;
+  const float *x = a->x + at;
+  float *y = a->y + at;
+  vec mean[2], slope[2], offset[2], least = a->relu ? ZERO : splat(-__builtin_inff());
+  UNROLL for (int v = 0; v < vectors; v++) {
+    mean[v] = take(a->mean + column + 4 * v, lanes);
+    slope[v] = take(a->slope + column + 4 * v, lanes);
+    offset[v] = take(a->offset + column + 4 * v, lanes);
+  }
+  for (int r = from; r < to; r++, x += columns, y += columns) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      vec result = madd(sub(take(x + 4 * v, lanes), mean[v]), slope[v], offset[v]);
+      put(y + 4 * v, wasm_f32x4_pmax(result, least), lanes);
     }
   }
 }
 
-/** dy, or where `y` is given, the gradient of the relu whose result is y: dy where y > 0. */
-static inline vec through_relu4(const float *dy, const float *y) {
-  return y ? wasm_v128_and(load(dy), wasm_f32x4_gt(load(y), ZERO)) : load(dy);
+/** y = (x - mean) * slope + offset. Tasks share the rows. */
+KERNEL(normalize)(const normalize_arguments *a, int task, float *scratch) {
+  FOR_EACH_BLOCK(normalize_block, 2, a, task)
 }
 
-static inline float through_relu1(const float *dy, const float *y) { return y && !(*y > 0) ? 0 : *dy; }
+/** The gradient before a relu of the normalized values: dy where they are above zero, which is found out once more. */
+INLINE vec through_relu(vec dy, vec distance, vec slope, vec offset) {
+  return wasm_v128_and(dy, wasm_f32x4_gt(madd(distance, slope, offset), ZERO));
+}
 
 typedef struct {
-  const float *dy, *y, *x, *mean; /* y may be null */
-  int rows, columns;
-  float *partial; /* [tasks][2][columns] */
+  const float *dy, *x, *mean, *slope, *offset;
+  int relu, rows, columns; /* relu: dy is the gradient of a relu of what was normalized */
+  float *partial;          /* [tasks][2][columns] */
   int tasks;
 } normalize_sums_arguments;
 
+INLINE void normalize_sums_block(const int vectors, const int lanes, const normalize_sums_arguments *a, int task,
+                                 int from, int to, int column) {
+  float *sums = a->partial + task * 2 * a->columns + column, *products = sums + a->columns;
+  int columns = a->columns, relu = a->relu, at = from * columns + column;
+  const float *x = a->x + at, *dy = a->dy + at;
+  vec mean[2], slope[2], offset[2], sum[2], product[2];
+  UNROLL for (int v = 0; v < vectors; v++) {
+    mean[v] = take(a->mean + column + 4 * v, lanes);
+    slope[v] = take(a->slope + column + 4 * v, lanes);
+    offset[v] = take(a->offset + column + 4 * v, lanes);
+    sum[v] = product[v] = ZERO;
+  }
+  for (int r = from; r < to; r++, x += columns, dy += columns) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      vec distance = sub(take(x + 4 * v, lanes), mean[v]), g = take(dy + 4 * v, lanes);
+      if (relu) g = through_relu(g, distance, slope[v], offset[v]);
+      sum[v] = add(sum[v], g);
+      product[v] = madd(g, distance, product[v]);
+    }
+  }
+  UNROLL for (int v = 0; v < vectors; v++) {
+    put_sum(sums + 4 * v, sum[v], lanes);
+    put_sum(products + 4 * v, product[v], lanes);
+  }
+}
+
 /** The sums of dy, and of dy * (x - mean), one pair for each task. Tasks share the rows. */
 KERNEL(normalize_sums)(const normalize_sums_arguments *a, int task, float *scratch) {
-  int columns = a->columns, first = part_start(a->rows, task, a->tasks), last = part_start(a->rows, task + 1, a->tasks);
-  float *sum = a->partial + task * 2 * columns, *product = sum + columns;
-  clear_floats(sum, 2 * columns);
-  for (int from = first; from < last; from += ROWS_AT_ONCE) {
-    int to = min_int(from + ROWS_AT_ONCE, last), c = 0;
-    for (; c + 8 <= columns; c += 8) {
-      vec m0 = load(a->mean + c), m1 = load(a->mean + c + 4), s0 = ZERO, s1 = ZERO, p0 = ZERO, p1 = ZERO;
-      int at = from * columns + c;
-      for (int r = from; r < to; r++, at += columns) {
-        vec g0 = through_relu4(a->dy + at, a->y ? a->y + at : 0);
-        vec g1 = through_relu4(a->dy + at + 4, a->y ? a->y + at + 4 : 0);
-        s0 = add(s0, g0), s1 = add(s1, g1);
-        p0 = madd(g0, sub(load(a->x + at), m0), p0), p1 = madd(g1, sub(load(a->x + at + 4), m1), p1);
-      }
-      store(sum + c, add(load(sum + c), s0)), store(sum + c + 4, add(load(sum + c + 4), s1));
-      store(product + c, add(load(product + c), p0)), store(product + c + 4, add(load(product + c + 4), p1));
-    }
-    for (; c < columns; c++) {
-      float s = 0, p = 0;
-      for (int r = from; r < to; r++) {
-        int at = r * columns + c;
-        float g = through_relu1(a->dy + at, a->y ? a->y + at : 0);
-        s += g, p += g * (a->x[at] - a->mean[c]);
-      }
-      sum[c] += s, product[c] += p;
+  clear_floats(a->partial + task * 2 * a->columns, 2 * a->columns);
+  FOR_EACH_BLOCK(normalize_sums_block, 2, a, task)
+}
+
+typedef struct {
+  const float *dy, *x, *mean, *slope, *offset, *shift, *tilt;
+  float *dx;
+  int relu, rows, columns, tasks; /* relu: as for the sums */
+} normalize_gradient_arguments;
+
+INLINE void normalize_gradient_block(const int vectors, const int lanes, const normalize_gradient_arguments *a,
+                                     int task, int from, int to, int column) {
+  int columns = a->columns, relu = a->relu, at = from * columns + column;
+  const float *x = a->x + at, *dy = a->dy + at;
+  float *dx = a->dx + at;
+  vec mean[2], slope[2], offset[2], shift[2], tilt[2];
+  UNROLL for (int v = 0; v < vectors; v++) {
+    mean[v] = take(a->mean + column + 4 * v, lanes);
+    slope[v] = take(a->slope + column + 4 * v, lanes);
+    offset[v] = take(a->offset + column + 4 * v, lanes);
+    shift[v] = take(a->shift + column + 4 * v, lanes);
+    tilt[v] = take(a->tilt + column + 4 * v, lanes);
+  }
+  for (int r = from; r < to; r++, x += columns, dy += columns, dx += columns) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      vec distance = sub(take(x + 4 * v, lanes), mean[v]), g = take(dy + 4 * v, lanes);
+      if (relu) g = through_relu(g, distance, slope[v], offset[v]);
+      put(dx + 4 * v, mul(slope[v], nmadd(distance, tilt[v], sub(g, shift[v]))), lanes);
     }
   }
 }
 
-typedef struct {
-  const float *dy, *y, *x, *mean; /* y may be null */
-  const float *slope, *mean_gradient, *tilt;
-  float *dx;
-  int rows, columns, tasks;
-} normalize_gradient_arguments;
-
-/** dx = slope * (dy - mean_gradient - (x - mean) * tilt). Tasks share the rows. */
+/** dx = slope * (dy - shift - (x - mean) * tilt). Tasks share the rows. */
 KERNEL(normalize_gradient)(const normalize_gradient_arguments *a, int task, float *scratch) {
-  int columns = a->columns, last = part_start(a->rows, task + 1, a->tasks);
-  for (int r = part_start(a->rows, task, a->tasks); r < last; r++) {
-    int c = 0, at = r * columns;
-    for (; c + 4 <= columns; c += 4, at += 4) {
-      vec g = sub(through_relu4(a->dy + at, a->y ? a->y + at : 0), load(a->mean_gradient + c));
-      g = nmadd(sub(load(a->x + at), load(a->mean + c)), load(a->tilt + c), g);
-      store(a->dx + at, mul(load(a->slope + c), g));
-    }
-    for (; c < columns; c++, at++) {
-      float g = through_relu1(a->dy + at, a->y ? a->y + at : 0) - a->mean_gradient[c];
-      a->dx[at] = a->slope[c] * (g - (a->x[at] - a->mean[c]) * a->tilt[c]);
-    }
-  }
+  FOR_EACH_BLOCK(normalize_gradient_block, 2, a, task)
 }

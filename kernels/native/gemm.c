@@ -75,3 +75,36 @@ KERNEL(multiply)(const multiply_arguments *a, int task, float *scratch) {
     }
   }
 }
+
+typedef struct {
+  const float *a, *b; /* [depth, rows], [depth, columns] */
+  int depth, rows, columns;
+  float *partial; /* [tasks][rows, columns] */
+  int tasks;
+} multiply_transposed_arguments;
+
+/** Rows of both matrices that are multiplied at once, so that they stay in the first cache. */
+#define DEEP_BLOCK 128
+
+/**
+ * The product of a, transposed, and b, both much higher than wide: one sum for each task. Scratch: 8 * 128 floats.
+ * Tasks share the depth.
+ */
+KERNEL(multiply_transposed)(const multiply_transposed_arguments *a, int task, float *scratch) {
+  int rows = a->rows, columns = a->columns, end = part_start(a->depth, task + 1, a->tasks);
+  float *sum = a->partial + task * rows * columns;
+  clear_floats(sum, rows * columns);
+  for (int k = part_start(a->depth, task, a->tasks); k < end; k += DEEP_BLOCK) {
+    int count = min_int(DEEP_BLOCK, end - k);
+    for (int n = 0; n < columns; n += 8) {
+      const float *b = a->b + k * columns + n;
+      int width = min_int(8, columns - n), step = columns;
+      if (width < 8) {
+        // the last columns by themselves: a panel would read past the end
+        pack_panels(b, columns, 1, count, width, 0, width, scratch);
+        b = scratch, step = 8;
+      }
+      multiply_panel(a->a + k * rows, 1, rows, b, step, sum + n, columns, rows, width, count, 0, 0, 1);
+    }
+  }
+}

@@ -11,6 +11,9 @@
 
 #define KERNEL(name) __attribute__((export_name(#name))) void name
 
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
+
 typedef v128_t vec;
 
 #define load wasm_v128_load

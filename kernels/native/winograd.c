@@ -11,8 +11,6 @@
 
 #define TILE 6
 #define PLACES 36
-#define UNROLL _Pragma("clang loop unroll(full)")
-#define INLINE static inline __attribute__((always_inline))
 
 /** Floats from one place to the next: a cache line more than the data, or all places would fall on the same lines. */
 static inline int place_step(int block, int columns) { return ((block * columns + 15) & ~15) + 16; }

@@ -118,6 +118,14 @@ for (const [filterHeight, filterWidth] of [[5, 5], [7, 3], [1, 4], [4, 4]]) {
     }
   }
 }
+// products of matrices as they lie in memory, with more pixels than are multiplied at once
+for (const [inChannels, outChannels] of [[1, 1], [3, 9], [6, 8], [16, 20], [13, 24]]) {
+  conv2d.push({
+    name: `3x17x19x${inChannels}, filter 1x1x${outChannels}`,
+    shapes: [[3, 17, 19, inChannels], [1, 1, inChannels, outChannels]],
+    compute: (x, filter) => tf.conv2d(x, filter, 1, "same"),
+  });
+}
 for (
   const pad of [[[0, 0], [2, 1], [0, 3], [0, 0]], [[0, 0], [4, 0], [3, 2], [0, 0]]] as [
     [number, number],

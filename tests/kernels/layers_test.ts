@@ -85,6 +85,14 @@ function testTraining(name: string, cases: Case[], compilation: Compilation = US
 }
 
 const image = [6, 5, 3];
+
+/** Adds what comes in to what a normalization makes of it, before the relu. */
+function residualBlock(inputShape: number[]): Layer {
+  const input = tf.input({ shape: inputShape });
+  const normalized = layers.batchNormalization().apply(input) as tf.SymbolicTensor;
+  const sum = layers.add().apply([input, normalized]) as tf.SymbolicTensor;
+  return tf.model({ inputs: input, outputs: layers.reLU().apply(sum) as tf.SymbolicTensor });
+}
 const sequence = [5, 4];
 
 function on(inputShape: number[], name: string, ...under: (() => Layer)[]): Case {
@@ -204,6 +212,16 @@ testTraining("of activations and normalizations", [
   on([7], "softmax", () => layers.softmax()),
   on(image, "batchNormalization", () => layers.batchNormalization()),
   on([7], "batchNormalization of vectors", () => layers.batchNormalization()),
+  ...[1, 4, 6, 15, 16, 31, 64].flatMap((channels) => [
+    on([8, 9, channels], `batchNormalization of ${channels} channels`, () => layers.batchNormalization()),
+    on(
+      [8, 9, channels],
+      `batchNormalization of ${channels} channels and relu`,
+      () => layers.batchNormalization(),
+      () => layers.reLU(),
+    ),
+    on([8, 9, channels], `residual block of ${channels} channels`, () => residualBlock([8, 9, channels])),
+  ]),
   on(image, "layerNormalization", () => layers.layerNormalization()),
   on(image, "dropout", () => layers.dropout({ rate: 0.4, seed: 5 })),
   on(image, "masking", () => layers.masking({ maskValue: 0.1 })),

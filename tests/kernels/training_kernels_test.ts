@@ -76,3 +76,21 @@ for (const kind of ["Conv2D", "DepthwiseConv2dNative"] as const) {
     });
   });
 }
+
+Deno.test("batch normalization keeps the variance of numbers far from zero", async () => {
+  const [rows, columns] = [20_000, 5];
+  const values = numbers(rows * columns, 7).map((value, i) => 1000 * (i % columns) + value);
+  const column = (c: number) => Array.from({ length: rows }, (_, r) => values[r * columns + c]);
+  const mean = (of: number[]) => of.reduce((sum, value) => sum + value, 0) / of.length;
+  const means = Array.from({ length: columns }, (_, c) => mean(column(c)));
+  const variances = means.map((center, c) => mean(column(c).map((value) => (value - center) ** 2)));
+  for (const threads of [1, 2, 4]) {
+    const [ours, spread] = await onWasm(() => {
+      const inputs = { x: tf.tensor(values, [rows, columns]), gamma: tf.ones([columns]), beta: tf.zeros([columns]) };
+      const outputs = tf.engine().runKernel("BatchNormTraining", inputs, { epsilon: 1e-3 }) as unknown as tf.Tensor[];
+      return outputs.slice(1).map((tensor) => tensor.dataSync());
+    }, threads);
+    assert(relativeDifference(ours, means) < 1e-6);
+    assert(relativeDifference(spread, variances) < 1e-4);
+  }
+});
