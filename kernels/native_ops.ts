@@ -136,7 +136,7 @@ export class NativeOps {
       this.#pool.run("multiply_transposed", tasks, words, [], 8 * DEEP_BLOCK * 4);
       return this.#addPartials(partial, tasks, depth * w.outChannels, out, depth * w.outChannels);
     }
-    const partialSize = roundUp(depth, 4) * w.outChannels;
+    const partialSize = depth * w.outChannels;
     const partial = this.#room(tasks * partialSize);
     const { block, scratch } = rowBlock(w);
     const words = [...windowWords(w), ...inputs, partial, block, tasks];
@@ -522,7 +522,7 @@ function roundUp(value: number, unit: number): number {
 
 /** How many windows a thread has at once, and the bytes that they take. */
 function windowBlock(w: WindowInfo): { block: number; scratch: number } {
-  const size = roundUp(w.filterHeight * w.filterWidth * w.inChannels, 4);
+  const size = w.filterHeight * w.filterWidth * w.inChannels;
   const block = Math.max(4, Math.min(512, Math.floor(WINDOW_BYTES / 4 / size)) & ~3);
   return { block, scratch: block * size * 4 };
 }

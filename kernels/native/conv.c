@@ -7,10 +7,8 @@ typedef struct {
   int out_height, out_width, out_channels;
 } window;
 
-/** Entries of a window, rounded up so that rows of windows divide into quads. */
-static inline int window_size(const window *w) {
-  return (w->filter_height * w->filter_width * w->channels + 3) & ~3;
-}
+/** Entries of a window. */
+static inline int window_size(const window *w) { return w->filter_height * w->filter_width * w->channels; }
 
 /** Adds the windows of the output pixels [first, last), rows of `size` floats, to the image that they stand on. */
 static void rows_to_windows(const window *w, const float *rows, int first, int last, int size, float *image) {
@@ -67,28 +65,32 @@ typedef struct {
  * Up to 8 channels of `tile` neighbouring output pixels. `rows` are framed rows of the image; the windows of neighbours
  * overlap in them, so that nothing is copied.
  */
-static inline __attribute__((always_inline)) void convolve_tile(const int tile, const window *w, const float *rows,
+INLINE void convolve_tile(const int tile, const window *w, const float *rows,
                                                                 const float *packed, float *y, int columns,
                                                                 const float *bias, int relu) {
   int size = framed_row(w), step = w->stride_width * w->channels, tap = w->dilation_width * w->channels;
   int taps = w->dilation_width == 1 ? 1 : w->filter_width;
   int run = w->dilation_width == 1 ? w->filter_width * w->channels : w->channels;
   vec sums[2][TILE_ROWS];
-#pragma clang loop unroll(full)
+UNROLL
   for (int m = 0; m < tile; m++) sums[0][m] = sums[1][m] = ZERO;
   for (int i = 0; i < w->filter_height; i++) {
     for (int j = 0; j < taps; j++, packed += run * 8) {
-      add_products(tile, sums[0], sums[1], rows + i * size + j * tap, step, 1, packed, 8, run);
+      const float *from = rows + i * size + j * tap;
+      if (run == 9) {
+UNROLL
+        for (int k = 0; k < 9; k++) add_products(tile, sums[0], sums[1], from + k, step, 1, packed + 8 * k, 8, 1);
+      } else add_products(tile, sums[0], sums[1], from, step, 1, packed, 8, run);
     }
   }
-#pragma clang loop unroll(full)
+UNROLL
   for (int m = 0; m < tile; m++) {
     store_row(y + m * w->out_channels, sums[0][m], sums[1][m], columns, bias, relu, 0);
   }
 }
 
 /** Up to 8 channels of a row of output pixels. */
-static void convolve_row(const window *w, const float *rows, const float *packed, float *y, int columns,
+NOINLINE void convolve_row(const window *w, const float *rows, const float *packed, float *y, int columns,
                          const float *bias, int relu) {
   int pixels = w->out_width, step = w->stride_width * w->channels;
   for (int at = 0; at < pixels;) {
@@ -107,7 +109,7 @@ static void convolve_row(const window *w, const float *rows, const float *packed
 /** A convolution. Scratch: filter_height framed rows. Tasks share the rows of all images. */
 KERNEL(convolve)(const convolve_arguments *a, int task, float *scratch) {
   const window *w = &a->w;
-  int columns = w->out_channels, size = framed_row(w), depth = w->filter_height * w->filter_width * w->channels;
+  int columns = w->out_channels, size = framed_row(w), depth = window_size(w);
   int rows = w->batch * w->out_height;
   int start = part_start(rows, task, a->tasks), end = part_start(rows, task + 1, a->tasks);
   if (is_pointwise(w)) {
@@ -160,7 +162,7 @@ typedef struct {
 /** The gradient of a convolution's input. Scratch: block * window_size floats. Tasks share the images. */
 KERNEL(convolve_input)(const convolve_input_arguments *a, int task, float *scratch) {
   const window *w = &a->w;
-  int used = w->filter_height * w->filter_width * w->channels, size = window_size(w), depth = w->out_channels;
+  int size = window_size(w), depth = w->out_channels;
   int pixels = w->out_height * w->out_width;
   int image_size = w->height * w->width * w->channels;
   int end = part_start(w->batch, task + 1, a->tasks);
@@ -172,9 +174,9 @@ KERNEL(convolve_input)(const convolve_input_arguments *a, int task, float *scrat
     for (int first = 0; first < pixels; first += a->block) {
       int count = min_int(a->block, pixels - first);
       if (pointwise) {
-        multiply_packed(dy + first * depth, depth, 1, a->packed, dx + first * used, used, count, used, depth, 0, 0, 0);
+        multiply_packed(dy + first * depth, depth, 1, a->packed, dx + first * size, size, count, size, depth, 0, 0, 0);
       } else {
-        multiply_packed(dy + first * depth, depth, 1, a->packed, scratch, size, count, used, depth, 0, 0, 0);
+        multiply_packed(dy + first * depth, depth, 1, a->packed, scratch, size, count, size, depth, 0, 0, 0);
         rows_to_windows(w, scratch, first, first + count, size, dx);
       }
     }
@@ -188,36 +190,40 @@ typedef struct {
   int block, tasks; /* output rows that are worked on at once */
 } convolve_filter_arguments;
 
-/** Adds four rows of the filter's gradient, up to 8 columns of them; `p` are their entries for the first pixel. */
-static void add_filter_tile(const window *w, const float *p0, const float *p1, const float *p2, const float *p3,
-                            int image_row, const float *dy, int dy_pixel, int rows, float *sum, int columns) {
-  vec x0 = ZERO, x1 = ZERO, x2 = ZERO, x3 = ZERO, y0 = ZERO, y1 = ZERO, y2 = ZERO, y3 = ZERO;
-  int step = w->stride_width * w->channels, skip = w->stride_height * image_row - w->out_width * step;
-  for (int y = 0; y < rows; y++) {
-    for (int x = 0; x < w->out_width; x++) {
-      vec bx = load(dy), by = load(dy + 4), s;
-      s = load_splat(p0), x0 = madd(s, bx, x0), y0 = madd(s, by, y0);
-      s = load_splat(p1), x1 = madd(s, bx, x1), y1 = madd(s, by, y1);
-      s = load_splat(p2), x2 = madd(s, bx, x2), y2 = madd(s, by, y2);
-      s = load_splat(p3), x3 = madd(s, bx, x3), y3 = madd(s, by, y3);
-      p0 += step, p1 += step, p2 += step, p3 += step, dy += dy_pixel;
-    }
-    p0 += skip, p1 += skip, p2 += skip, p3 += skip;
+/** Adds `tile` neighbouring rows of the filter's gradient, as add_filter_run(). */
+INLINE void add_filter_tile(const int tile, const window *w, const float *rows,
+                                                                  const float *dy, int dy_pixel, int count, float *sum,
+                                                                  int columns) {
+  int down = w->stride_height * framed_row(w), right = w->stride_width * w->channels, pixels = w->out_width;
+  vec x[TILE_ROWS], y[TILE_ROWS];
+UNROLL
+  for (int m = 0; m < tile; m++) x[m] = y[m] = ZERO;
+  for (int i = 0; i < count; i++, rows += down, dy += pixels * dy_pixel) {
+    add_products(tile, x, y, rows, 1, right, dy, dy_pixel, pixels);
   }
-  int row = w->out_channels;
-  store_row(sum, x0, y0, columns, 0, 0, 1);
-  store_row(sum + row, x1, y1, columns, 0, 0, 1);
-  store_row(sum + 2 * row, x2, y2, columns, 0, 0, 1);
-  store_row(sum + 3 * row, x3, y3, columns, 0, 0, 1);
+UNROLL
+  for (int m = 0; m < tile; m++) store_row(sum + m * w->out_channels, x[m], y[m], columns, 0, 0, 1);
 }
 
-/** Where entry k of a window is in the framed rows. */
-static inline int window_entry(const window *w, int k, int image_row) {
-  int entries = w->filter_width * w->channels, last = w->filter_height * entries - 1;
-  k = min_int(k, last);
-  int tap = k % entries;
-  return k / entries * w->dilation_height * image_row + tap / w->channels * w->dilation_width * w->channels +
-         tap % w->channels;
+/**
+ * Adds `run` neighbouring rows of the filter's gradient, up to 8 columns of them. `rows` are framed rows from the entry
+ * that the first pixel of dy sees through the first of these rows; `count` rows of dy see them.
+ */
+NOINLINE void add_filter_run(const window *w, const float *rows, int run, const float *dy,
+                                                     int dy_pixel, int count, float *sum, int columns) {
+  int parts = (run + TILE_ROWS - 1) / TILE_ROWS;
+  for (int part = 0; part < parts; part++) {
+    int tile = part_start(run, part + 1, parts) - part_start(run, part, parts);
+#define TILE(n) add_filter_tile(n, w, rows, dy, dy_pixel, count, sum, columns)
+    if (tile == 6) TILE(6);
+    else if (tile == 5) TILE(5);
+    else if (tile == 4) TILE(4);
+    else if (tile == 3) TILE(3);
+    else if (tile == 2) TILE(2);
+    else TILE(1);
+#undef TILE
+    rows += tile, sum += tile * w->out_channels;
+  }
 }
 
 /**
@@ -251,10 +257,12 @@ KERNEL(convolve_filter)(const convolve_filter_arguments *a, int task, float *scr
         }
         panel = edge, pixel = 8;
       }
-      for (int k = 0; k < size; k += 4) {
-        add_filter_tile(w, scratch + window_entry(w, k, image_row), scratch + window_entry(w, k + 1, image_row),
-                        scratch + window_entry(w, k + 2, image_row), scratch + window_entry(w, k + 3, image_row),
-                        image_row, panel, pixel, count, sum + k * columns + n, width);
+      // the entries of a row of a window lie one after another, if no others lie between them
+      int taps = w->dilation_width == 1 ? 1 : w->filter_width, run = w->filter_width / taps * w->channels;
+      for (int tap = 0; tap < w->filter_height * taps; tap++) {
+        const float *rows = scratch + tap / taps * w->dilation_height * image_row +
+                            tap % taps * w->dilation_width * w->channels;
+        add_filter_run(w, rows, run, panel, pixel, count, sum + tap * run * columns + n, width);
       }
     }
     at += count;

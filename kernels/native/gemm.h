@@ -40,12 +40,12 @@ static inline void store_row(float *c, vec x, vec y, int columns, const float *b
  * Adds the product of `tile` rows of `a`, `depth` long, and 8 columns of `b` to the sums x and y. `a(m, k)` is at
  * `a[m * a_row + k * a_step]`, row k of `b` at `b + k * b_step`, where 8 floats may be read.
  */
-static inline __attribute__((always_inline)) void add_products(const int tile, vec *x, vec *y, const float *a, int a_row,
+INLINE void add_products(const int tile, vec *x, vec *y, const float *a, int a_row,
                                                                int a_step, const float *b, int b_step, int depth) {
   for (int k = 0; k < depth; k++, a += a_step, b += b_step) {
     vec bx = load(b), by = load(b + 4);
     const float *p = a;
-#pragma clang loop unroll(full)
+UNROLL
     for (int m = 0; m < tile; m++, p += a_row) {
       vec s = load_splat(p);
       x[m] = madd(s, bx, x[m]), y[m] = madd(s, by, y[m]);
@@ -55,15 +55,15 @@ static inline __attribute__((always_inline)) void add_products(const int tile, v
 }
 
 /** c = a x b for a tile, and what store_row() does. */
-static inline __attribute__((always_inline)) void multiply_tile(const int tile, const float *a, int a_row, int a_step,
+INLINE void multiply_tile(const int tile, const float *a, int a_row, int a_step,
                                                                 const float *b, int b_step, float *c, int c_row,
                                                                 int columns, int depth, const float *bias, int relu,
                                                                 int accumulate) {
   vec x[TILE_ROWS], y[TILE_ROWS];
-#pragma clang loop unroll(full)
+UNROLL
   for (int m = 0; m < tile; m++) x[m] = y[m] = ZERO;
   add_products(tile, x, y, a, a_row, a_step, b, b_step, depth);
-#pragma clang loop unroll(full)
+UNROLL
   for (int m = 0; m < tile; m++) store_row(c + m * c_row, x[m], y[m], columns, bias, relu, accumulate);
 }
 
@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int tile, 
 static inline int next_tile(int left) { return left >= 6 && left != 8 ? 6 : left >= 4 ? 4 : 1; }
 
 /** c[rows, columns] = a x b for up to 8 columns; `a` and `b` as for add_products(). */
-static __attribute__((noinline)) void multiply_panel(const float *a, int a_row, int a_step, const float *b, int b_step,
+NOINLINE void multiply_panel(const float *a, int a_row, int a_step, const float *b, int b_step,
                                                      float *c, int c_row, int rows, int columns, int depth,
                                                      const float *bias, int relu, int accumulate) {
   for (int m = 0; m < rows;) {

@@ -11,7 +11,10 @@
 
 #define KERNEL(name) __attribute__((export_name(#name))) void name
 
+/** For what is to be compiled with its constant arguments. */
 #define INLINE static inline __attribute__((always_inline))
+/** For inner loops: in a large function, V8 would keep what they count and point with in memory. */
+#define NOINLINE static __attribute__((noinline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 typedef v128_t vec;

@@ -143,7 +143,7 @@ INLINE void transform_gradient(const int count, const float *dy, int row, int co
   int ty = place_ / tiles_across(w) * results(w->taps), tx = place_ % tiles_across(w) * results(w->taps)
 
 /** Transforms the 6x6 tiles [first, first + count), counted over the whole batch, to 36 places `[tiles][channels]`. */
-static void transform_tiles(const winograd_window *w, const float *x, int first, int count, int step, float *o,
+NOINLINE void transform_tiles(const winograd_window *w, const float *x, int first, int count, int step, float *o,
                             const float *zeros) {
   int channels = w->channels, line = w->width * channels;
   for (int t = 0; t < count; t++, o += channels) {
