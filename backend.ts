@@ -21,6 +21,8 @@ export interface TensorFlow {
   ready(): Promise<void>;
   /** What makes a backend that was registered, or null. */
   findBackendFactory(backendName: string): unknown;
+  /** Forgets a backend that was registered. */
+  removeBackend(backendName: string): void;
 }
 
 /** What {@linkcode useFastBackend} may be told. */
@@ -49,22 +51,22 @@ export interface Backend {
 }
 
 let started: Started | undefined;
-let starting: Promise<Backend> | undefined;
+let starting: Promise<unknown> = Promise.resolve();
 
 /**
  * Makes TensorFlow.js compute, and train, in WebAssembly on all cores: a small convolutional network trains hundreds of
  * times as fast as on the plain JavaScript backend, with the same results but for rounding.
  *
- * Call it before the first tensor is made; calling it again changes the number of threads at most. Models, optimizers and callbacks need no
- * change, and no permission is needed. Worker threads do not keep a program from ending.
+ * Calling it again changes the number of threads at most. Models, optimizers and callbacks need no change, tensors made
+ * before move over, and no permission is needed. Worker threads do not keep a program from ending.
  *
  * Every usual layer, optimizer and loss trains. Three-dimensional max pooling, and the gradient of three-dimensional
  * convolutions, run the plain JavaScript kernels. As on TensorFlow.js's other backends, a dilated convolution can be
  * run but not trained.
  *
- * Where workers are refused one thread computes, and where the kernels cannot be used at all, with another release of
- * TensorFlow.js for one, a warning says so and TensorFlow.js keeps the backend that it has: see
- * {@linkcode Backend.reason}.
+ * Where workers or shared memory are refused one thread computes, and where relaxed SIMD is missing plain SIMD does.
+ * Where the kernels cannot be used at all, with another release of TensorFlow.js or without SIMD, a warning says so and
+ * TensorFlow.js keeps the backend that it has: see {@linkcode Backend.reason}.
  *
  * @example
  * ```ts
@@ -84,41 +86,49 @@ export async function useFastBackend(tf: TensorFlow, options: FastBackendOptions
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
     throw new RangeError(`Cannot start the wasm backend: threads must be a whole number of at least 1, is ${threads}`);
   }
-  // two starts at once are one
-  starting ??= start(tf, threads).finally(() => starting = undefined);
-  return await starting;
+  // one after the other: the second finds what the first started
+  const backend = starting.then(() => start(tf, threads));
+  starting = backend.catch(() => {});
+  return await backend;
 }
 
 async function start(tf: TensorFlow, threads?: number): Promise<Backend> {
-  if (started !== undefined) {
-    if (threads !== undefined && threads !== started.threads) await started.setThreads(threads);
-    if (tf.getBackend() !== "wasm") await tf.setBackend("wasm");
-    return describe("wasm", started);
-  }
   if (tf.version_core !== RELEASE) {
     return await keepBackend(
       tf,
       `TensorFlow.js is release ${tf.version_core}; import it from "npm:@tensorflow/tfjs@${RELEASE}"`,
     );
   }
-  if (tf.getBackend() === "wasm") {
+  if (started !== undefined) {
+    if (threads !== undefined && threads !== started.threads) await started.setThreads(threads);
+    if (tf.getBackend() !== "wasm") await tf.setBackend("wasm");
+    return describe("wasm", started);
+  }
+  if (hasStarted(tf, "wasm")) {
     throw cannotStart('TensorFlow.js runs its own already; call useFastBackend() before tf.setBackend("wasm")');
   }
-  // the package registers its own backend with the copy of TensorFlow.js that it finds
-  await import("@tensorflow/tfjs-backend-wasm");
-  if (tf.findBackendFactory("wasm") === null) {
-    return await keepBackend(
-      tf,
-      "its package found another copy of TensorFlow.js; " + `import yours from "npm:@tensorflow/tfjs@${RELEASE}"`,
-    );
-  }
-  const { startWasmBackend } = await import("./kernels/start.ts");
+  const hadOwn = tf.findBackendFactory("wasm") !== null;
   try {
+    // the package registers its own backend with the copy of TensorFlow.js that it finds
+    await import("@tensorflow/tfjs-backend-wasm");
+    if (tf.findBackendFactory("wasm") === null) {
+      return await keepBackend(
+        tf,
+        "its package found another copy of TensorFlow.js; " + `import yours from "npm:@tensorflow/tfjs@${RELEASE}"`,
+      );
+    }
+    const { startWasmBackend } = await import("./kernels/start.ts");
     started = await startWasmBackend(tf as unknown as Library, threads ?? navigator.hardwareConcurrency);
   } catch (error) {
+    // TensorFlow.js would choose what the package registered: it gets gradients wrong
+    if (!hadOwn && tf.findBackendFactory("wasm") !== null) tf.removeBackend("wasm");
     return await keepBackend(tf, (error as Error).message);
   }
   return describe("wasm", started);
+}
+
+function hasStarted(tf: TensorFlow, backendName: string): boolean {
+  return backendName in (tf as unknown as { engine(): { registry: object } }).engine().registry;
 }
 
 /** Leaves TensorFlow.js with what it has, and says why. */

@@ -202,6 +202,7 @@ function broadcast(a: number[], b: number[]): Broadcast | undefined {
   const shape = broadcastShape(a, b);
   if (shape === undefined) return undefined;
   const size = sizeOf(shape);
+  if (size === 0) return undefined;
   const whole = { row: 0, column: 1 };
   const [sizeA, sizeB] = [sizeOf(a), sizeOf(b)];
   if (sizeA === size && sizeB === size) return { shape, rows: 1, columns: size, a: whole, b: whole };

@@ -415,7 +415,8 @@ export class NativeOps {
     const bytes = floats * 4;
     if (bytes > this.#workspaceBytes) {
       if (this.#workspace !== 0) this.#heap._free(this.#workspace);
-      this.#workspaceBytes = 0;
+      // none is left if there is no room for more
+      this.#workspace = this.#workspaceBytes = 0;
       this.#workspace = this.#heap._malloc(bytes) >>> 0;
       this.#workspaceBytes = bytes;
     }

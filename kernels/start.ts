@@ -39,15 +39,18 @@ export interface Started {
  * Starts tfjs's wasm backend on shared memory, with the kernels of this folder, as the backend `"wasm"`.
  *
  * @param threads how many threads are to compute
+ * @throws {Error} where the runtime cannot run them
  */
 export async function startWasmBackend(tf: Library, threads: number): Promise<Started> {
   const { BackendWasm, setThreadsCount } = await import("@tensorflow/tfjs-backend-wasm");
-  const { module, memory } = await startTfjsModule();
+  const { bytes, simd } = nativeCode();
+  const { module, memory, unshared } = await startTfjsModule();
+  const code = await WebAssembly.compile(unshared === undefined ? bytes : unsharedCode(bytes));
   setThreadsCount(1); // of tfjs's own operations
   // tfjs's types want the module of Emscripten's loader
   const backend = new BackendWasm(module as never) as unknown as WasmBackend;
-  const { code, simd } = await nativeCode();
-  const started = await startPool({ code, memory, heap: module, threads });
+  const poolOf = (threads: number) => startPool({ code, memory, heap: module, threads }, unshared);
+  const started = await poolOf(threads);
   const ops = new NativeOps(started.pool, backend, module);
   registerTrainingKernels(tf, backend, ops, new DeferredData(backend));
   registerGradients(tf);
@@ -57,7 +60,7 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
   replaceSaving(tf);
   tf.removeBackend("wasm");
   tf.registerBackend("wasm", () => backend, 2);
-  await tf.setBackend("wasm");
+  if (!await tf.setBackend("wasm")) throw new Error("TensorFlow.js does not start it");
   let { reason } = started;
   return {
     simd,
@@ -68,17 +71,30 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
       return reason;
     },
     setThreads: async (threads) => {
-      const next = await startPool({ code, memory, heap: module, threads });
+      const next = await poolOf(threads);
       reason = next.reason;
       ops.usePool(next.pool);
     },
   };
 }
 
-/** Starts the threads, or the one that calls alone where the runtime refuses workers. */
-async function startPool(options: ThreadPoolOptions): Promise<{ pool: ThreadPool; reason: string | undefined }> {
+/**
+ * Starts the threads, or the one that calls alone where the runtime refuses others.
+ *
+ * @param unshared why workers cannot share the memory
+ */
+async function startPool(
+  options: ThreadPoolOptions,
+  unshared: string | undefined,
+): Promise<{ pool: ThreadPool; reason: string | undefined }> {
+  const { threads } = options;
+  if (unshared !== undefined) {
+    const reason = threads > 1 ? `shared memory is refused: ${unshared}` : undefined;
+    return { pool: await ThreadPool.start({ ...options, threads: 1 }), reason };
+  }
   try {
-    return { pool: await ThreadPool.start(options), reason: undefined };
+    const pool = await ThreadPool.start(options);
+    return { pool, reason: pool.threads < threads ? `no more than ${pool.threads} threads share a job` : undefined };
   } catch (error) {
     const reason = `workers are refused: ${(error as Error).message}`;
     return { pool: await ThreadPool.start({ ...options, threads: 1 }), reason };
@@ -86,8 +102,19 @@ async function startPool(options: ThreadPoolOptions): Promise<{ pool: ThreadPool
 }
 
 /** The native code in the best form that the runtime takes. */
-async function nativeCode(): Promise<{ code: WebAssembly.Module; simd: Started["simd"] }> {
-  const relaxed = Uint8Array.fromBase64(RELAXED_SIMD);
-  if (WebAssembly.validate(relaxed)) return { code: await WebAssembly.compile(relaxed), simd: "relaxed" };
-  return { code: await WebAssembly.compile(Uint8Array.fromBase64(PLAIN_SIMD)), simd: "plain" };
+function nativeCode(): { bytes: Uint8Array<ArrayBuffer>; simd: Started["simd"] } {
+  for (const [simd, text] of [["relaxed", RELAXED_SIMD], ["plain", PLAIN_SIMD]] as const) {
+    const bytes = Uint8Array.fromBase64(text);
+    if (WebAssembly.validate(bytes)) return { bytes, simd };
+  }
+  throw new Error("the runtime or the processor has no SIMD for WebAssembly");
+}
+
+/** The same code for a memory that is not shared: the import of the memory says which of them it takes. */
+function unsharedCode(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const LIMITS = [0x02, 0x03]; // a memory; with a maximum, shared
+  const name = [...new TextEncoder().encode("memory")];
+  const wanted = [name.length, ...name, ...LIMITS];
+  const at = bytes.findIndex((_, i) => wanted.every((byte, j) => bytes[i + j] === byte));
+  return bytes.with(at + wanted.length - 1, 0x01); // with a maximum
 }

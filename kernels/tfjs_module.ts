@@ -1,5 +1,4 @@
 import { MlflowError } from "../errors.ts";
-import { sharedMemory } from "./tfjs_binary.js";
 
 /** The pages of 64 KiB that the heap begins with, and those that it may have. */
 const FIRST_PAGES = 256;
@@ -19,23 +18,60 @@ export interface TfjsModule {
   cwrap(name: string, returns: string | null, takes?: string[]): (...values: unknown[]) => unknown;
 }
 
+/** A binary of tfjs, started. */
+export interface StartedModule {
+  readonly module: TfjsModule;
+  readonly memory: WebAssembly.Memory;
+  /** Why no worker can share the memory; undefined if one can. */
+  readonly unshared: string | undefined;
+}
+
 /**
  * Starts the binary of tfjs-backend-wasm on a memory that workers can share. It is the binary that tfjs builds for
  * threads, with one thread for its own operations: `BackendWasm` gets a module that behaves as the one that Emscripten's
  * loader makes, without that loader's eight workers, files to read and listeners on the process.
  *
- * @throws {TypeError} or {RangeError} where the runtime refuses shared memory
+ * Where the runtime refuses shared memory it is tfjs's binary for one thread, on a memory of its own.
+ *
+ * @throws {WebAssembly.CompileError} where the runtime has no SIMD
  */
-export async function startTfjsModule(): Promise<{ module: TfjsModule; memory: WebAssembly.Memory }> {
-  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true });
+export async function startTfjsModule(): Promise<StartedModule> {
+  const shared = sharedMemory();
+  let memory = shared.memory;
   let wasm: Wasm = {};
-  const { exports } = await WebAssembly.instantiate(sharedMemory, imports(memory, () => wasm));
+  const binary = memory === undefined
+    ? (await import("./tfjs_single_binary.js")).ownMemory
+    : (await import("./tfjs_binary.js")).sharedMemory;
+  const { exports } = await WebAssembly.instantiate(binary, imports(() => memory!, () => wasm, memory));
   wasm = exports as Wasm;
+  memory ??= exports.memory as WebAssembly.Memory;
   wasm.__wasm_call_ctors();
-  return { module: emulateModule(wasm, memory), memory };
+  return { module: emulateModule(wasm, memory), memory, unshared: shared.refusal };
 }
 
-function imports(memory: WebAssembly.Memory, wasm: () => Wasm): WebAssembly.Imports {
+/** A memory that workers can share, or why the runtime gives none. */
+function sharedMemory(): { memory?: WebAssembly.Memory; refusal?: string } {
+  try {
+    const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true });
+    if (memory.buffer instanceof SharedArrayBuffer) return { memory };
+    return { refusal: "the runtime gives memory of one thread alone" };
+  } catch (error) {
+    return { refusal: (error as Error).message };
+  }
+}
+
+/**
+ * What the binaries import.
+ *
+ * @param memory the memory once there is one, given or the binary's own
+ * @param wasm the binary's exports once it has started
+ * @param given the memory that the binary is to import
+ */
+function imports(
+  memory: () => WebAssembly.Memory,
+  wasm: () => Wasm,
+  given: WebAssembly.Memory | undefined,
+): WebAssembly.Imports {
   const nothing = () => 0;
   const refuse = () => 6; // EAGAIN: no further thread
   const abort = () => {
@@ -43,14 +79,14 @@ function imports(memory: WebAssembly.Memory, wasm: () => Wasm): WebAssembly.Impo
   };
   return {
     env: {
-      memory,
+      ...given === undefined ? {} : { memory: given },
       abort,
       exit: abort,
       emscripten_num_logical_cores: () => 1,
       emscripten_get_now: () => performance.now(),
       emscripten_unwind_to_js_event_loop: abort,
       emscripten_memcpy_big: (to: number, from: number, bytes: number) => {
-        new Uint8Array(memory.buffer).copyWithin(to >>> 0, from >>> 0, (from >>> 0) + (bytes >>> 0));
+        new Uint8Array(memory().buffer).copyWithin(to >>> 0, from >>> 0, (from >>> 0) + (bytes >>> 0));
       },
       _emscripten_set_offscreencanvas_size: nothing,
       emscripten_receive_on_main_thread_js: nothing,
@@ -64,7 +100,7 @@ function imports(memory: WebAssembly.Memory, wasm: () => Wasm): WebAssembly.Impo
       __pthread_create_js: refuse,
       __emscripten_thread_cleanup: nothing,
       emscripten_get_heap_max: () => MOST_BYTES,
-      emscripten_resize_heap: (bytes: number) => Number(grow(memory, bytes >>> 0)),
+      emscripten_resize_heap: (bytes: number) => Number(grow(memory(), bytes >>> 0)),
     },
     wasi_snapshot_preview1: { fd_close: nothing, fd_write: nothing, fd_seek: nothing },
   };

@@ -40,7 +40,7 @@ export interface ThreadPoolOptions {
   readonly heap: Heap;
   /** How many threads compute, the calling one among them. */
   readonly threads: number;
-  /** How long a task may take once all others are done, in milliseconds. @default {30_000} */
+  /** How long a worker may take to begin, and a task once all others are done, in milliseconds. @default {30_000} */
   readonly patience?: number;
 }
 
@@ -58,8 +58,8 @@ export class ThreadPool {
   readonly #names: readonly string[];
   readonly #kernels: readonly Kernel[];
   readonly #workers: { terminate(): void }[] = [];
-  readonly #control: Int32Array;
-  readonly #floats: Float32Array;
+  #control: Int32Array;
+  #floats: Float32Array;
   readonly #place: number;
   #scratch: number[];
   #scratchBytes = 0;
@@ -119,7 +119,9 @@ export class ThreadPool {
     scratchBytes = 0,
   ): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (!Number.isInteger(tasks)) throw new RangeError(`Cannot run ${name}: ${tasks} is no number of tasks`);
     if (scratchBytes > this.#scratchBytes) this.#growScratch(scratchBytes);
+    if (this.#control.length === 0) this.#lookAgain();
     const control = this.#control;
     const kernel = this.#names.indexOf(name);
     let at: number = WORD.arguments;
@@ -171,17 +173,19 @@ export class ThreadPool {
       const started = Array.from({ length: threads - 1 }, (_, i) => {
         const workerData = { code, memory: this.#memory, place: this.#place, names: this.#names, thread: i + 1 };
         const worker = new Worker(source, { workerData });
-        worker.unref();
         this.#workers.push(worker);
+        worker.unref();
         return new Promise<void>((resolve, reject) => {
           worker.once("message", () => resolve());
           worker.once("error", reject);
           worker.once("exit", () => reject(new Error("a worker ended before it began")));
         });
       });
-      // an unreferenced worker's message alone would not keep the process waiting for it
-      const awake = setInterval(() => {}, 1000);
-      await Promise.all(started).finally(() => clearInterval(awake));
+      // the timer also keeps the process waiting, which an unreferenced worker's message alone would not
+      const late = Promise.withResolvers<never>();
+      const state = `a worker did not begin within ${this.#patience / 1000} s`;
+      const timer = setTimeout(() => late.reject(new Error(state)), this.#patience);
+      await Promise.race([Promise.all(started), late.promise]).finally(() => clearTimeout(timer));
       for (const worker of this.#workers as unknown as { on(event: string, listener: () => void): void }[]) {
         worker.on("error", () => this.#control[WORD.failed] = 1);
       }
@@ -200,10 +204,19 @@ export class ThreadPool {
 
   #growScratch(bytes: number): void {
     const rounded = Math.ceil(bytes / 65536) * 65536;
+    // none is left if room for some of it runs out in the middle
+    this.#scratchBytes = 0;
     for (const place of this.#room.splice(1)) this.#heap._free(place);
     this.#scratch = this.#scratch.map(() => this.#alignedRoom(rounded));
+    if (this.#control.length === 0) this.#lookAgain();
     this.#control.set(this.#scratch, WORD.scratch);
     this.#scratchBytes = rounded;
+  }
+
+  /** A memory that is not shared lies elsewhere once it has grown, and views of it are empty. */
+  #lookAgain(): void {
+    this.#control = new Int32Array(this.#memory.buffer, this.#place, CONTROL_WORDS);
+    this.#floats = new Float32Array(this.#memory.buffer, this.#place, CONTROL_WORDS);
   }
 
   #waitFor(tasks: number): void {

@@ -32,7 +32,25 @@ Deno.test("useFastBackend() changes the number of threads, and refuses one that 
   assertEquals((await useFastBackend(tf)).threads, 3);
   assertEquals(tf.ones([64, 64]).matMul(tf.ones([64, 64])).sum().dataSync(), Float32Array.of(64 ** 3));
   assertEquals((await useFastBackend(tf, { threads: 1 })).description, "1 thread (wasm, relaxed SIMD)");
+  const both = await Promise.all([useFastBackend(tf, { threads: 2 }), useFastBackend(tf, { threads: 3 })]);
+  assertEquals(both.map(({ threads }) => threads), [2, 3]);
   for (const threads of [0, 1.5, NaN, -2]) await assertRejects(() => useFastBackend(tf, { threads }), RangeError);
+});
+
+Deno.test("useFastBackend() starts as many threads as share a job and says so where more are wanted", async () => {
+  const { threads, reason } = await useFastBackend(tf, { threads: 1000 });
+  assertEquals({ threads, reason }, { threads: 64, reason: "no more than 64 threads share a job" });
+  assertEquals(tf.ones([300, 300]).matMul(tf.ones([300, 300])).sum().dataSync(), Float32Array.of(300 ** 3));
+});
+
+Deno.test("useFastBackend() computes on other threads what began on those of before", async () => {
+  await useFastBackend(tf, { threads: 2 });
+  const model = tf.sequential({ layers: [tf.layers.conv2d({ inputShape: [9, 9, 8], filters: 8, kernelSize: 3 })] });
+  const x = tf.ones([2, 9, 9, 8]);
+  const kernel = model.getWeights()[0] as tf.Tensor4D;
+  const waiting = tf.conv2d(x as tf.Tensor4D, kernel, 1, "valid");
+  await useFastBackend(tf, { threads: 3 });
+  assertEquals(waiting.dataSync(), (model.predict(x) as tf.Tensor).dataSync());
 });
 
 Deno.test("useFastBackend() comes back from another backend, and tensors move over", async () => {
@@ -60,21 +78,24 @@ Deno.test("useFastBackend() warns of another release of TensorFlow.js and keeps 
   assertStringIncludes(stderr, "Cannot start the wasm backend: TensorFlow.js is release 4.21.0;");
 });
 
-Deno.test("useFastBackend() refuses to take the place of a wasm backend that computes", async () => {
+Deno.test("useFastBackend() refuses to take the place of a wasm backend that has started", async () => {
   const { stdout } = await run(
     `
     import * as tf from "@tensorflow/tfjs";
     import "@tensorflow/tfjs-backend-wasm";
     import { useFastBackend } from "./backend.ts";
     await tf.setBackend("wasm");
+    const x = tf.tensor1d([1, 2]);
     await useFastBackend(tf).catch((error) => console.log(error.message));
+    await tf.setBackend("cpu");
+    await useFastBackend(tf).catch((error) => console.log(error.message));
+    console.log(x.dataSync().join());
     `,
     ["--allow-read"],
   );
-  assertEquals(
-    stdout,
-    'Cannot start the wasm backend: TensorFlow.js runs its own already; call useFastBackend() before tf.setBackend("wasm") (INVALID_STATE)\n',
-  );
+  const message =
+    'Cannot start the wasm backend: TensorFlow.js runs its own already; call useFastBackend() before tf.setBackend("wasm") (INVALID_STATE)\n';
+  assertEquals(stdout, `${message}${message}1,2\n`);
 });
 
 /** Runs a module that sits beside this one, with these permissions alone. */
@@ -93,6 +114,22 @@ async function run(code: string, permissions: string[]): Promise<{ stdout: strin
   const { stdout, stderr } = await child.output();
   return { stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
+
+Deno.test("tensors and models that were made before the backend started move over", async () => {
+  const { stdout, stderr } = await run(
+    `
+    import * as tf from "@tensorflow/tfjs";
+    import { useFastBackend } from "./backend.ts";
+    const x = tf.tensor4d(Array.from({ length: 16 }, (_, i) => i), [1, 4, 4, 1]);
+    const filter = tf.variable(tf.ones([2, 2, 1, 1]));
+    const before = tf.conv2d(x, filter, 2, "valid").dataSync().join();
+    await useFastBackend(tf);
+    console.log(before, tf.conv2d(x, filter, 2, "valid").dataSync().join());
+    `,
+    [],
+  );
+  assertEquals(stdout, "10,18,42,50 10,18,42,50\n", stderr);
+});
 
 Deno.test("a program that trained ends by itself, with no permission and without tfjs's greeting", async () => {
   const { stdout, stderr } = await run(

@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Worker } from "node:worker_threads";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MlflowError } from "../../errors.ts";
 import { ThreadPool } from "../../kernels/thread_pool.ts";
 
@@ -77,6 +78,18 @@ for (
     pool.close();
   });
 }
+
+Deno.test("ThreadPool.start() waits for a worker no longer than its patience, and leaves none", async () => {
+  const { once } = Worker.prototype;
+  Worker.prototype.once = function (this: Worker) {
+    return this;
+  } as typeof once;
+  try {
+    await assertRejects(() => startPool(200), Error, "a worker did not begin within 0.2 s");
+  } finally {
+    Worker.prototype.once = once;
+  }
+});
 
 Deno.test("a pool that was closed says so", async () => {
   const { pool } = await startPool();
