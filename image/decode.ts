@@ -4,6 +4,7 @@ import { canvasDecode } from "./canvas_decode.ts";
 import { fit } from "./fit.ts";
 import { decodeGif } from "./gif.ts";
 import { imageHeader } from "./header.ts";
+import { decodeJpeg } from "./jpeg_decode.ts";
 import { decodePng } from "./png.ts";
 import { type Raster, toChannels, upright } from "./raster.ts";
 import type { Interpolation } from "./resize.ts";
@@ -34,11 +35,12 @@ export interface Decoded {
  */
 export async function decode(bytes: Uint8Array, settings: DecodeSettings): Promise<Decoded> {
   const header = imageHeader(bytes, settings.maxPixels);
-  let raster: Raster;
+  let raster: Raster | undefined;
   if (header.format === "PNG") raster = decodePng(bytes);
   else if (header.format === "GIF") raster = decodeGif(bytes);
   else if (header.format === "BMP") raster = decodeBmp(bytes);
-  else raster = await canvasDecode(bytes, header, settings.channels === 4);
+  else if (header.format === "JPEG") raster = decodeJpeg(bytes, header);
+  raster ??= await canvasDecode(bytes, header, settings.channels === 4);
   raster = toChannels(raster, settings.channels);
   if (settings.orientation === "apply") raster = upright(raster, header.orientation);
   return {

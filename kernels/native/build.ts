@@ -1,11 +1,12 @@
 /**
- * Compiles the kernels to WebAssembly and writes them, as text, to `../native_code.ts`.
+ * Compiles the kernels to WebAssembly and writes them, as text, to `../native_code.ts`; so too the decoder of
+ * `image/native` to `image/jpeg_code.ts`.
  *
  *     deno run -A kernels/native/build.ts [--check]
  *
  * The compiler is `ziglang` of PyPI, of one release, so that the same source gives the same bytes everywhere; it is
  * installed into `$MLFLOW_DENO_CACHE` (`~/.cache/mlflow-deno`) once. With `--check` nothing is written: the program
- * fails where the file differs from what the source gives.
+ * fails where a file differs from what the source gives.
  */
 import { join } from "@std/path";
 
@@ -13,7 +14,7 @@ import { join } from "@std/path";
 export const ZIGLANG = "0.17.1";
 
 const HERE = import.meta.dirname!;
-const OUTPUT = join(HERE, "..", "native_code.ts");
+const ROOT = join(HERE, "..", "..");
 
 /** A virtual environment with the compiler. */
 const VENV = join(
@@ -118,11 +119,43 @@ export const PLAIN_SIMD: string =
 `;
 }
 
+async function compileDecoder(python: string): Promise<Uint8Array> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const linked = join(folder, "jpeg.wasm");
+    await run(
+      python,
+      ..."-m ziglang cc -target wasm32-freestanding -std=c11 -O3 -g0 -ffreestanding -nostdlib -Wall -Wextra".split(" "),
+      ..."-Werror -mcpu=generic+simd128+bulk_memory+sign_ext -Wl,--no-entry -Wl,-z,stack-size=8192 -Wl,-s".split(" "),
+      ...["-Wl,--export=__heap_base", join(ROOT, "image", "native", "jpeg.c"), "-o", linked],
+    );
+    return await Deno.readFile(linked);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The text of `image/jpeg_code.ts`. */
+export async function jpegCode(): Promise<string> {
+  const decoder = await compileDecoder(await compiler());
+  return `// Generated from image/native by \`deno run -A kernels/native/build.ts\`.
+// deno-fmt-ignore-file
+
+/** The decoder of JPEG files, base64. */
+export const JPEG_DECODER: string =
+  "${decoder.toBase64()}";
+`;
+}
+
 if (import.meta.main) {
-  const text = await nativeCode();
-  if (!Deno.args.includes("--check")) await Deno.writeTextFile(OUTPUT, text);
-  else if (text !== await Deno.readTextFile(OUTPUT)) {
-    console.error("kernels/native_code.ts is not what kernels/native gives: run deno run -A kernels/native/build.ts");
-    Deno.exit(1);
+  for (
+    const [file, text] of [["kernels/native_code.ts", await nativeCode()], ["image/jpeg_code.ts", await jpegCode()]]
+  ) {
+    const output = join(ROOT, file);
+    if (!Deno.args.includes("--check")) await Deno.writeTextFile(output, text);
+    else if (text !== await Deno.readTextFile(output)) {
+      console.error(`${file} is not what its source gives: run deno run -A kernels/native/build.ts`);
+      Deno.exit(1);
+    }
   }
 }

@@ -186,6 +186,16 @@ write("thumbnail.jpg", plain[:2] + b"\xff\xe1" + struct.pack(">H", len(inside) +
 write("trailing.jpg", plain + b"tail \xff\xd8 tail \xff\xd9 tail")
 
 save("422.jpg", RGB, quality=85, subsampling=1)
+# Sizes of no whole blocks, and values that no photo has.
+for name, (w, h), options in (
+    ("narrow_422.jpg", (5, 40), {"quality": 90, "subsampling": 1}),
+    ("narrowest_420.jpg", (3, 9), {"quality": 90, "subsampling": 2}),
+    ("loud_444.jpg", (23, 18), {"quality": 5, "subsampling": 0}),
+    ("loud_420.jpg", (33, 17), {"quality": 100, "subsampling": 2, "optimize": True}),
+    ("coarse_420.jpg", (40, 35), {"quality": 1, "subsampling": 2}),
+    ("restart_422.jpg", (35, 9), {"quality": 75, "subsampling": 1, "restart_marker_blocks": 1}),
+):
+    save(name, np.random.RandomState(5).randint(0, 2, (h, w, 3)).astype(np.uint8) * 255, **options)
 save("rgb_encoded.jpg", RGB, quality=85, keep_rgb=True)
 # Profiles of other primaries and tone curves: values are taken as they are.
 profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
