@@ -73,22 +73,35 @@ export function arrayKernels(
         : activated(tools, product, { ...attrs, preluActivationWeights });
     },
     Sum: (kernelArguments) => {
-      const columns = leadingSum(kernelArguments);
-      if (columns === undefined) return stock("Sum")(kernelArguments);
-      const { x, rows, shape } = columns;
-      const out = ops.output(shape);
-      ops.columnSums(x, rows, sizeOf(x.shape) / rows, ops.place(out));
+      const { x } = kernelArguments.inputs as { x: TensorInfo };
+      const blocks = summedBlocks(x, kernelArguments.attrs);
+      if (blocks === undefined) return stock("Sum")(kernelArguments);
+      const out = ops.output(blocks.shape);
+      ops.columnSums(x, blocks, ops.place(out));
       return out;
     },
     Mean: (kernelArguments) => {
-      const columns = leadingSum(kernelArguments);
-      if (columns === undefined) return stock("Mean")(kernelArguments);
-      const { x, rows, shape } = columns;
-      const out = ops.output(shape);
-      ops.columnSums(x, rows, sizeOf(x.shape) / rows, ops.place(out));
-      const means = (kernelArguments.backend as WasmBackend).typedArrayFromHeap(out);
-      for (let i = 0; i < means.length; i++) means[i] /= rows;
+      const { x } = kernelArguments.inputs as { x: TensorInfo };
+      const blocks = summedBlocks(x, kernelArguments.attrs);
+      if (blocks === undefined) return stock("Mean")(kernelArguments);
+      const out = ops.output(blocks.shape);
+      ops.columnSums(x, blocks, ops.place(out));
+      const means = ops.floats(out);
+      for (let i = 0; i < means.length; i++) means[i] /= blocks.rows;
       return out;
+    },
+    MeanGradient: ({ inputs: { dy }, attrs: { shape, axis } }) => {
+      assertFloats("MeanGradient", dy);
+      const { count, rows, columns } = summedBlocks({ ...dy, shape }, { axis })!;
+      const window = { filterSize: [rows, 1], strides: [rows, 1], pad: "valid" };
+      const dx = ops.output(shape);
+      ops.poolGradient(
+        "avg_pool_gradient",
+        { dy },
+        tools.windows.pool([count, rows, 1, columns], window),
+        ops.place(dx),
+      );
+      return dx;
     },
     GatherV2: (kernelArguments) => {
       const { inputs: { x, indices }, attrs, backend } = kernelArguments;
@@ -165,22 +178,31 @@ function isBias(bias: TensorInfo, product: TensorInfo): boolean {
   return sizeOf(bias.shape) === product.shape.at(-1) && bias.shape.at(-1) === product.shape.at(-1);
 }
 
-/** The rows that are summed, where the axes are the first ones; undefined for other sums. */
-function leadingSum(
-  { inputs, attrs }: KernelArguments,
-): { x: TensorInfo; rows: number; shape: number[] } | undefined {
-  const { x } = inputs as { x: TensorInfo };
+/** A tensor seen as `count` blocks of `rows` and `columns`, whose columns are summed to a tensor of `shape`. */
+export interface SummedBlocks {
+  readonly count: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly shape: number[];
+}
+
+/** The blocks that a sum goes over, where its axes lie side by side, the last is kept and the blocks are no trifles. */
+export function summedBlocks(x: TensorInfo, attrs: KernelArguments["attrs"]): SummedBlocks | undefined {
   const rank = x.shape.length;
   const given: number[] = attrs.axis === undefined || attrs.axis === null ? [] : [attrs.axis].flat();
   const axes = new Set(given.map((axis) => axis < 0 ? axis + rank : axis));
-  const count = axes.size;
-  if (x.dtype !== "float32" || count === 0 || count === rank || sizeOf(x.shape) === 0) return undefined;
-  for (let axis = 0; axis < count; axis++) if (!axes.has(axis)) return undefined;
-  const kept = x.shape.slice(count);
+  const first = Math.min(...axes);
+  const end = first + axes.size;
+  if (x.dtype !== "float32" || axes.size === 0 || Math.max(...axes) !== end - 1 || end === rank) return undefined;
+  const [before, after] = [x.shape.slice(0, first), x.shape.slice(end)];
+  const [count, rows, columns] = [before, x.shape.slice(first, end), after].map(sizeOf);
+  // each block is a job of its own, which small ones are not worth
+  if (count * rows * columns === 0 || count > 1 && rows * columns < 256) return undefined;
   return {
-    x,
-    rows: sizeOf(x.shape.slice(0, count)),
-    shape: attrs.keepDims ? [...Array(count).fill(1), ...kept] : kept,
+    count,
+    rows,
+    columns,
+    shape: [...before, ...Array(attrs.keepDims ? axes.size : 0).fill(1), ...after],
   };
 }
 

@@ -26,13 +26,21 @@ export interface PendingReluGradient {
 export function batchNormKernels(tools: KernelTools): Record<string, KernelFunction> {
   const { ops, deferred, free } = tools;
   return {
-    BatchNormTraining: ({ inputs: { x, gamma, beta }, attrs: { epsilon } }) => {
-      assertFloats("BatchNormTraining", x, gamma, beta);
+    BatchNormTraining: ({ inputs: { x, gamma, beta, movingMean, movingVariance }, attrs: { epsilon, momentum } }) => {
+      assertFloats("BatchNormTraining", x, gamma, beta, movingMean, movingVariance);
       const columns = x.shape.at(-1)!;
       const rows = sizeOf(x.shape) / columns;
-      const [mean, variance, slope] = [0, 1, 2].map(() => ops.output([columns]));
+      const [mean, variance, slope, nextMean, nextVariance] = [0, 1, 2, 3, 4].map(() => ops.output([columns]));
       ops.moments(x, rows, columns, ops.place(mean), ops.place(variance));
       setSlopes(ops, slope, gamma, variance, epsilon);
+      // rounded as the three operations that tfjs composes it of
+      const share = Math.fround(1 - momentum);
+      const follow = (moving: TensorInfo, value: TensorInfo, next: TensorInfo) => {
+        const [old, now, out] = [moving, value, next].map((tensor) => ops.floats(tensor));
+        for (let c = 0; c < columns; c++) out[c] = old[c] - Math.fround(Math.fround(old[c] - now[c]) * share);
+      };
+      follow(movingMean, mean, nextMean);
+      follow(movingVariance, variance, nextVariance);
       const pending: PendingNormalization = {
         kind: "batch normalization",
         sources: [x, mean, slope, beta],
@@ -41,7 +49,7 @@ export function batchNormKernels(tools: KernelTools): Record<string, KernelFunct
       };
       const y = deferred.defer(x.shape, pending);
       free(slope);
-      return [y, mean, variance];
+      return [y, mean, variance, nextMean, nextVariance];
     },
     BatchNormTrainingGradient: ({ inputs: { dy, x, mean, variance, gamma, beta }, attrs: { epsilon } }) => {
       assertFloats("BatchNormTrainingGradient", dy, x, gamma, beta);
@@ -97,19 +105,14 @@ function beforeRelu({ deferred }: KernelTools, dy: TensorInfo, mean: TensorInfo)
   return meansOfRelus.get(y.dataId) === mean.dataId ? gradient : undefined;
 }
 
-/** A tensor of the user's tfjs. */
-interface Tensor extends TensorInfo {
-  dataSync(): ArrayLike<number>;
-}
-
 interface LayerVariable {
-  read(): Tensor;
-  write(value: Tensor): void;
+  read(): TensorInfo;
+  write(value: TensorInfo): void;
 }
 
 /** tfjs's layer, as far as its training goes. */
 interface BatchNormLayer {
-  call(inputs: Tensor | Tensor[], kwargs: { training?: boolean }): Tensor;
+  call(inputs: TensorInfo | TensorInfo[], kwargs: { training?: boolean }): TensorInfo;
   readonly axis: number;
   readonly momentum: number;
   readonly epsilon: number;
@@ -119,23 +122,17 @@ interface BatchNormLayer {
   readonly movingVariance: LayerVariable;
 }
 
-interface Gradient {
-  kernelName: string;
-  inputsToSave: string[];
-  outputsToSave: boolean[];
-  gradFunc(dys: Tensor[], saved: Tensor[], attrs: object): Record<string, () => Tensor>;
-}
+type Gradient = (dy: TensorInfo, saved: TensorInfo[]) => TensorInfo[];
 
 /** What the layer needs of TensorFlow.js. */
 export interface BatchNormLibrary {
   readonly serialization: {
     readonly SerializationMap: { getMap(): { classNameMap: Record<string, [{ prototype: object }, unknown]> } };
   };
-  tidy(work: () => Tensor): Tensor;
-  registerGradient(config: Gradient): void;
-  tensor(values: ArrayLike<number>, shape: number[]): Tensor;
-  sub(a: Tensor, b: Tensor): Tensor;
-  mul(a: Tensor, b: number): Tensor;
+  customGrad(
+    // deno-lint-ignore no-explicit-any -- as many tensors as the function has gradients for, and `save`
+    compute: (...args: any[]) => { value: TensorInfo; gradFunc: Gradient },
+  ): (...args: TensorInfo[]) => TensorInfo;
 }
 
 /** The parts of the library whose types differ from place to place. */
@@ -147,48 +144,35 @@ interface Engine {
 /** Makes tfjs's layer use the operation, wherever it trains on the wasm backend and normalizes the last dimension. */
 export function replaceBatchNormalization(tf: BatchNormLibrary & Engine): void {
   const run = (kernelName: string, inputs: object, attrs: object) =>
-    tf.engine().runKernel(kernelName, inputs, attrs) as Tensor[];
-  tf.registerGradient({
-    kernelName: "BatchNormTraining",
-    inputsToSave: ["x", "gamma", "beta"],
-    outputsToSave: [false, true, true],
-    gradFunc: ([dy], [x, gamma, beta, mean, variance], attrs) => {
-      // tfjs asks for each gradient in a scope of its own, at whose end all other tensors are gone: those of the few
-      // columns are kept as plain numbers
-      let columns: ArrayLike<number>[] | undefined;
-      const compute = () => {
-        const [dx, ...others] = run("BatchNormTrainingGradient", { dy, x, mean, variance, gamma, beta }, attrs);
-        columns = others.map((gradient) => gradient.dataSync());
-        return dx;
-      };
-      const column = (i: number) => () => {
-        if (columns === undefined) compute();
-        return tf.tensor(columns![i], gamma.shape);
-      };
-      return { x: compute, gamma: column(0), beta: column(1) };
-    },
-  });
+    tf.engine().runKernel(kernelName, inputs, attrs) as TensorInfo[];
   const layer = tf.serialization.SerializationMap.getMap().classNameMap.BatchNormalization[0]
     .prototype as BatchNormLayer;
   const stock = layer.call;
-  layer.call = function (this: BatchNormLayer, inputs, kwargs): Tensor {
+  layer.call = function (this: BatchNormLayer, inputs, kwargs): TensorInfo {
     const x = Array.isArray(inputs) ? inputs[0] : inputs;
-    const { axis, gamma, beta } = this;
+    const { axis, gamma, beta, movingMean, movingVariance, epsilon, momentum } = this;
     const last = axis === -1 || axis === x.shape.length - 1;
     if (!kwargs.training || tf.getBackend() !== "wasm" || !last || !gamma || !beta || x.dtype !== "float32") {
       return stock.call(this, inputs, kwargs);
     }
-    return tf.tidy(() => {
-      const outputs = run("BatchNormTraining", { x, gamma: gamma.read(), beta: beta.read() }, {
-        epsilon: this.epsilon,
-      });
-      const follow = (moving: LayerVariable, value: Tensor) => {
-        const old = moving.read();
-        moving.write(tf.sub(old, tf.mul(tf.sub(old, value), 1 - this.momentum)));
-      };
-      follow(this.movingMean, outputs[1]);
-      follow(this.movingVariance, outputs[2]);
-      return outputs[0];
-    });
+    const normalize = tf.customGrad(
+      (x: TensorInfo, gamma: TensorInfo, beta: TensorInfo, save: (tensors: TensorInfo[]) => void) => {
+        const moving = { movingMean: movingMean.read(), movingVariance: movingVariance.read() };
+        const [value, mean, variance, nextMean, nextVariance] = run(
+          "BatchNormTraining",
+          { x, gamma, beta, ...moving },
+          { epsilon, momentum },
+        );
+        movingMean.write(nextMean);
+        movingVariance.write(nextVariance);
+        save([x, mean, variance, gamma, beta]);
+        return {
+          value,
+          gradFunc: (dy, [x, mean, variance, gamma, beta]) =>
+            run("BatchNormTrainingGradient", { dy, x, mean, variance, gamma, beta }, { epsilon }),
+        };
+      },
+    );
+    return normalize(x, gamma.read(), beta.read());
   };
 }

@@ -1,16 +1,20 @@
 /** Gradients of operations that the kernels of this folder compute in fewer passes than tfjs's own. */
+import { summedBlocks } from "./array_kernels.ts";
+import type { TensorInfo } from "./wasm_backend.ts";
 
 /** A tensor of the user's tfjs. */
-interface Tensor {
-  readonly shape: number[];
-}
+type Tensor = TensorInfo;
 
 /** A gradient as tfjs registers it: functions that give `dx` for each input, from `dy` and what was saved. */
 interface GradientConfig {
   kernelName: string;
   inputsToSave?: string[];
   outputsToSave?: boolean[];
-  gradFunc(dy: Tensor, saved: Tensor[], attrs: { varianceEpsilon?: number }): Record<string, () => Tensor>;
+  gradFunc(
+    dy: Tensor,
+    saved: Tensor[],
+    attrs: { varianceEpsilon?: number; axis?: number | number[] },
+  ): Record<string, () => Tensor>;
 }
 
 /** What the gradients need of TensorFlow.js. */
@@ -28,6 +32,7 @@ export interface GradientRegistry {
   sub(a: Tensor, b: Tensor): Tensor;
   rsqrt(x: Tensor): Tensor;
   sum(x: Tensor, axes?: number[]): Tensor;
+  mean(x: Tensor, axes?: number | number[]): Tensor;
   reshape(x: Tensor, shape: number[]): Tensor;
 }
 
@@ -46,6 +51,22 @@ export function registerGradients(tf: GradientRegistry): void {
     kernelName: "ReluGradient",
     inputsToSave: ["y"],
     gradFunc: (ddy, [y]) => ({ dy: () => reluGradient(ddy, y), y: () => tf.zerosLike(y) }),
+  });
+  const { gradFunc: meanGradient } = tf.getGradient("Mean")!;
+  replace(tf, {
+    kernelName: "Mean",
+    inputsToSave: ["x"],
+    // tfjs's own makes ones of the shape of `x`, and spreads `dy` over them
+    gradFunc: (dy, [x], attrs) => {
+      const whole = tf.getBackend() !== "wasm" || summedBlocks(x, attrs) === undefined;
+      if (whole) return meanGradient(dy, [x], attrs);
+      return { x: () => tf.engine().runKernel("MeanGradient", { dy }, { shape: x.shape, axis: attrs.axis }) };
+    },
+  });
+  replace(tf, {
+    kernelName: "MeanGradient",
+    inputsToSave: ["dy"],
+    gradFunc: (ddy, [dy], { axis }) => ({ dy: () => tf.reshape(tf.mean(ddy, axis), dy.shape) }),
   });
   replace(tf, {
     kernelName: "FusedBatchNorm",

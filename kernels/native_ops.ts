@@ -263,13 +263,20 @@ export class NativeOps {
     this.#pool.run("relu_gradient", tasks, [this.place(dy), this.place(y), out, count, tasks]);
   }
 
-  /** `out[columns]` = the sums of the columns of `x[rows, columns]`. */
-  columnSums(x: TensorInfo, rows: number, columns: number, out: number): void {
+  /** `out[count, columns]` = the sums of the columns of each block of `x[count, rows, columns]`. */
+  columnSums(
+    x: TensorInfo,
+    { count = 1, rows, columns }: { count?: number; rows: number; columns: number },
+    out: number,
+  ): void {
     const tasks = this.#tasks(rows * columns);
     const input = this.place(x);
-    const partial = tasks === 1 ? out : this.#room(tasks * columns);
-    this.#pool.run("column_sums", tasks, [input, rows, columns, partial, tasks]);
-    if (tasks > 1) this.#addPartials(partial, tasks, columns, out, columns);
+    const partial = tasks === 1 ? 0 : this.#room(tasks * columns);
+    for (let i = 0; i < count; i++) {
+      const [from, to] = [input + i * rows * columns * 4, out + i * columns * 4];
+      this.#pool.run("column_sums", tasks, [from, rows, columns, partial || to, tasks]);
+      if (tasks > 1) this.#addPartials(partial, tasks, columns, to, columns);
+    }
   }
 
   /** A tensor's data, until the next tensor is made. */

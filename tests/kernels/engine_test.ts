@@ -11,6 +11,7 @@ const FUNCTIONS: Readonly<Record<string, Function>> = {
   "a quotient": (x) => x.div(x.add(1)),
   "a product of matrices": (x) => x.reshape([2, 3]).matMul(x.reshape([3, 2])).flatten(),
   abs: (x) => x.sub(1).abs().square(),
+  "a mean of rows": (x) => x.square().reshape([2, 1, 3]).tile([1, 200, 1]).mul(x.mean()).mean(1).square().flatten(),
   "a gradient inside": (x) => tf.grad((y: tf.Tensor) => y.mul(x).sum().square())(x),
   "a function of what was computed before": (x) => {
     const squares = x.square();

@@ -356,6 +356,25 @@ testCases(
   unary.map(([name, compute, input]): Case => ({ name, compute, input, shapes: [[3, 4, 5]] })),
 );
 
+testCases(
+  "sums and means",
+  [false, true].flatMap((keepDims) =>
+    ([0, 1, -2, 3, [0, 1], [1, 2], [2, 1], [2, 3], [0, 2], [0, 1, 2], undefined] as (number | number[] | undefined)[])
+      .flatMap((axis) => [
+        {
+          name: `sum ${axis} ${keepDims}`,
+          shapes: [[3, 12, 7, 5]],
+          compute: (x: tf.Tensor) => tf.sum(x, axis, keepDims),
+        },
+        {
+          name: `mean ${axis} ${keepDims}`,
+          shapes: [[3, 12, 7, 5]],
+          compute: (x: tf.Tensor) => tf.mean(x, axis, keepDims),
+        },
+      ])
+  ),
+);
+
 const broadcast: [string, Compute][] = [
   ["add", tf.add],
   ["sub", tf.sub],
