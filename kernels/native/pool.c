@@ -7,12 +7,6 @@ typedef struct {
   int out_height, out_width;
 } pool_window;
 
-/** The taps of a window that lie inside of the image: from the first to before the last. */
-static inline int first_tap(int start, int dilation) { return start >= 0 ? 0 : (-start + dilation - 1) / dilation; }
-static inline int last_tap(int start, int dilation, int taps, int size) {
-  return min_int(taps, start >= size ? 0 : (size - 1 - start) / dilation + 1);
-}
-
 #define FOR_EACH_WINDOW(w, task, tasks)                                                                       \
   int rows_ = w->batch * w->out_height, end_ = part_start(rows_, task + 1, tasks);                            \
   for (int row_ = part_start(rows_, task, tasks); row_ < end_; row_++)                                        \

@@ -183,6 +183,25 @@ for (const [height, width] of images) {
     }
   }
 }
+// rows that are walked along, also where they are shorter than the filter
+for (const [height, width] of [[8, 9], [5, 2], [1, 1], [2, 5], [12, 4]]) {
+  for (const [batch, channels] of [[1, 4], [2, 11], [3, 8], [1, 3]]) {
+    for (const filterSize of [[3, 3], [5, 5], [2, 3], [4, 5], [3, 2], [1, 3]]) {
+      for (const pad of ["same", "valid", 2] as const) {
+        for (const strides of [1, 2, [2, 1], [1, 2], 3] as (number | [number, number])[]) {
+          const [filterHeight, filterWidth] = filterSize;
+          if (pad === "valid" && (filterHeight > height || filterWidth > width)) continue;
+          if (pad === 2 && (filterHeight !== filterWidth || typeof strides !== "number")) continue;
+          depthwise.push({
+            name: `${batch}x${height}x${width}x${channels}, filter ${filterSize}, ${pad}, strides ${strides}`,
+            shapes: [[batch, height, width, channels], [filterHeight, filterWidth, channels, 1]],
+            compute: (x, filter) => tf.depthwiseConv2d(x, filter, strides, pad),
+          });
+        }
+      }
+    }
+  }
+}
 testCases("depthwiseConv2d", depthwise);
 
 testCases(

@@ -99,3 +99,29 @@ Deno.test("batch normalization keeps the variance of numbers far from zero", asy
     assert(relativeDifference(spread, variances) < 1e-4);
   }
 });
+
+Deno.test("depthwise convolutions with a dilation, a bias and an activation are the cpu backend's", async () => {
+  const results = () =>
+    [[1, 1], [2, 2], [1, 2], [2, 1]].flatMap((dilations) =>
+      [4, 11].flatMap((channels) =>
+        [3, 5].map((size) => {
+          const x = tf.tensor4d(numbers(2 * 9 * 11 * channels, 1), [2, 9, 11, channels]);
+          const filter = tf.tensor4d(numbers(size * size * channels, 2), [size, size, channels, 1]);
+          const bias = tf.tensor1d(numbers(channels, 3));
+          const pad = "same";
+          return tf.fused.depthwiseConv2d({
+            x,
+            filter,
+            bias,
+            strides: 1,
+            pad,
+            dilations: dilations as [number, number],
+            activation: "relu",
+          }).dataSync();
+        })
+      )
+    );
+  const expected = await onCpu(results);
+  const actual = await onWasm(results);
+  for (const [i, result] of actual.entries()) assert(relativeDifference(result, expected[i]) < 1e-5);
+});
