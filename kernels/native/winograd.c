@@ -221,6 +221,41 @@ typedef struct {
   int relu, block, tasks;
 } winograd_arguments;
 
+/** Multiplies the transformed tiles with a panel of 8 columns of the transformed filter, for each place. */
+NOINLINE void multiply_places(const float *inputs, int in_step, int channels, const float *packed, int panel_size,
+                              float *products, int out_step, int count) {
+  for (int p = 0; p < PLACES; p++, inputs += in_step, packed += panel_size, products += out_step) {
+    const float *a = inputs;
+    float *c = products;
+    for (int left = count; left > 0;) {
+#define TILE_OF(n) multiply_tile(n, a, channels, 1, packed, 8, c, 8, 8, channels, 0, 0, 0)
+      int tile = next_tile(left);
+      if (tile == 6) TILE_OF(6);
+      else if (tile == 4) TILE_OF(4);
+      else TILE_OF(1);
+#undef TILE_OF
+      left -= tile, a += tile * channels, c += tile * 8;
+    }
+  }
+}
+
+/** Adds the products of transformed tiles of the input and of dy to 8 columns of the sums, for each place. */
+NOINLINE void add_places(const float *inputs, int in_step, int channels, const float *gradients, int out_step,
+                         int columns, float *sums, int count, int accumulate) {
+  for (int p = 0; p < PLACES; p++, inputs += in_step, gradients += out_step, sums += channels * columns) {
+    const float *a = inputs;
+    float *c = sums;
+    for (int left = channels; left > 0;) {
+#define TILE_OF(n) multiply_tile(n, a, 1, channels, gradients, columns, c, columns, 8, count, 0, 0, accumulate)
+      int tile = next_tile(left);
+      if (tile == 6) TILE_OF(6);
+      else TILE_OF(4); // channels are a multiple of four
+#undef TILE_OF
+      left -= tile, a += tile, c += tile * columns;
+    }
+  }
+}
+
 /** Transforms the products of a panel of up to 8 columns from column n back. */
 INLINE void transform_panel(const int count, const winograd_arguments *a, const float *products, int step, int first,
                             int tiles, int n) {
@@ -253,10 +288,7 @@ KERNEL(winograd)(const winograd_arguments *a, int task, float *scratch) {
     transform_tiles(w, a->x, first, count, in_step, inputs, zeros);
     // a panel at a time: its products are transformed while they are in the first cache
     for (int n = 0; n < columns; n += 8) {
-      for (int p = 0; p < PLACES; p++) {
-        multiply_panel(inputs + p * in_step, channels, 1, a->packed + p * panel_size + n * channels, 8,
-                       products + p * out_step, 8, count, 8, channels, 0, 0, 0);
-      }
+      multiply_places(inputs, in_step, channels, a->packed + n * channels, panel_size, products, out_step, count);
       if (w->taps == 3) transform_panel(4, a, products, out_step, first, count, n);
       else transform_panel(2, a, products, out_step, first, count, n);
     }
@@ -297,12 +329,13 @@ KERNEL(winograd_gradient)(const winograd_gradient_arguments *a, int task, float 
         else transform_gradient(2, from + n, line, columns, down, right, to, out_step);
       }
     }
-    for (int p = 0; p < PLACES; p++) {
-      const float *in = inputs + p * in_step, *out = gradients + p * out_step;
-      for (int n = 0; n < columns; n += 8) {
-        multiply_panel(in, 1, channels, out + n, columns, sum + p * channels * columns + n, columns, channels,
-                       min_int(8, columns - n), count, 0, 0, first > start);
-      }
+    int n = 0;
+    for (; n + 8 <= columns; n += 8) {
+      add_places(inputs, in_step, channels, gradients + n, out_step, columns, sum + n, count, first > start);
+    }
+    for (int p = 0; n < columns && p < PLACES; p++) {
+      multiply_panel(inputs + p * in_step, 1, channels, gradients + p * out_step + n, columns,
+                     sum + p * channels * columns + n, columns, channels, columns - n, count, 0, 0, first > start);
     }
   }
 }
