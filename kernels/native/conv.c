@@ -61,6 +61,13 @@ typedef struct {
   int relu, tasks;
 } convolve_arguments;
 
+/** add_products() with a constant depth and nothing between the entries. */
+INLINE void add_few_products(const int depth, const int tile, vec *x, vec *y, const float *a, int a_row,
+                             const float *b) {
+  UNROLL
+  for (int k = 0; k < depth; k++) add_products(tile, x, y, a + k, a_row, 1, b + 8 * k, 8, 1);
+}
+
 /**
  * Up to 8 channels of `tile` neighbouring output pixels. `rows` are framed rows of the image; the windows of neighbours
  * overlap in them, so that nothing is copied.
@@ -77,10 +84,10 @@ UNROLL
   for (int i = 0; i < w->filter_height; i++) {
     for (int j = 0; j < taps; j++, packed += run * 8) {
       const float *from = rows + i * size + j * tap;
-      if (run == 9) {
-UNROLL
-        for (int k = 0; k < 9; k++) add_products(tile, sums[0], sums[1], from + k, step, 1, packed + 8 * k, 8, 1);
-      } else add_products(tile, sums[0], sums[1], from, step, 1, packed, 8, run);
+      // the rows of 3x3 windows over colours and of 5x5 ones over greys are too short for a loop
+      if (run == 9) add_few_products(9, tile, sums[0], sums[1], from, step, packed);
+      else if (run == 5) add_few_products(5, tile, sums[0], sums[1], from, step, packed);
+      else add_products(tile, sums[0], sums[1], from, step, 1, packed, 8, run);
     }
   }
 UNROLL
