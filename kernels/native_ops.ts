@@ -496,6 +496,14 @@ function winogradWords(w: WinogradSteps): number[] {
 }
 
 function windowSteps(w: WindowInfo): number[] {
+  return [...windowStart(w), w.dilationHeight, w.dilationWidth, ...windowEnd(w)];
+}
+
+function poolWords(w: WindowInfo): number[] {
+  return [...windowStart(w), ...windowEnd(w)];
+}
+
+function windowStart(w: WindowInfo): number[] {
   return [
     w.batchSize,
     w.inHeight,
@@ -505,16 +513,12 @@ function windowSteps(w: WindowInfo): number[] {
     w.filterWidth,
     w.strideHeight,
     w.strideWidth,
-    w.dilationHeight,
-    w.dilationWidth,
-    w.padInfo.top,
-    w.padInfo.left,
-    w.outHeight,
-    w.outWidth,
   ];
 }
 
-const poolWords = windowSteps;
+function windowEnd(w: WindowInfo): number[] {
+  return [w.padInfo.top, w.padInfo.left, w.outHeight, w.outWidth];
+}
 
 function windowWords(w: WindowInfo): number[] {
   return [...windowSteps(w), w.outChannels];

@@ -14,6 +14,12 @@ typedef struct {
   int out_height, out_width, multiplier;
 } depthwise_window;
 
+/** The taps of a window that lie inside of the image: from the first to before the last. */
+static inline int first_tap(int start, int dilation) { return start >= 0 ? 0 : (-start + dilation - 1) / dilation; }
+static inline int last_tap(int start, int dilation, int taps, int size) {
+  return min_int(taps, start >= size ? 0 : (size - 1 - start) / dilation + 1);
+}
+
 #define MOST_ROWS 3
 #define MOST_ACROSS 5
 

@@ -3,25 +3,21 @@
 /** Where windows stand over images [height, width, channels]. */
 typedef struct {
   int batch, height, width, channels;
-  int filter_height, filter_width, stride_height, stride_width, dilation_height, dilation_width, top, left;
+  int filter_height, filter_width, stride_height, stride_width, top, left;
   int out_height, out_width;
 } pool_window;
 
-#define FOR_EACH_WINDOW(w, task, tasks)                                                                       \
-  int rows_ = w->batch * w->out_height, end_ = part_start(rows_, task + 1, tasks);                            \
-  for (int row_ = part_start(rows_, task, tasks); row_ < end_; row_++)                                        \
-    for (int column_ = 0; column_ < w->out_width; column_++)
+/** The windows of an output row: their taps [i0, i1) lie inside of the image. */
+#define WINDOW_ROW(w, row)                                                                             \
+  int image = row / w->out_height * w->height, y0 = row % w->out_height * w->stride_height - w->top;   \
+  int i0 = max_int(0, -y0), i1 = min_int(w->filter_height, w->height - y0)
 
-#define WINDOW_BOUNDS(w)                                                                                      \
-  int y0 = row_ % w->out_height * w->stride_height - w->top, x0 = column_ * w->stride_width - w->left;        \
-  int i0 = first_tap(y0, w->dilation_height);                                                                 \
-  int i1 = last_tap(y0, w->dilation_height, w->filter_height, w->height);                                     \
-  int j0 = first_tap(x0, w->dilation_width);                                                                  \
-  int j1 = last_tap(x0, w->dilation_width, w->filter_width, w->width);                                        \
-  int image = row_ / w->out_height * w->height
+/** One of them: its taps [j0, j1) lie inside of the image. */
+#define WINDOW(w, column)                      \
+  int x0 = column * w->stride_width - w->left; \
+  int j0 = max_int(0, -x0), j1 = min_int(w->filter_width, w->width - x0)
 
-#define TAP(w, i, j) \
-  (((image + y0 + (i)*w->dilation_height) * w->width + x0 + (j)*w->dilation_width) * w->channels)
+#define TAP(w, i, j) (((image + y0 + (i)) * w->width + x0 + (j)) * w->channels)
 
 typedef struct {
   pool_window w;
@@ -33,33 +29,37 @@ typedef struct {
 /** The largest entry of each window; NaN entries are passed over, as by the cpu backend. */
 KERNEL(max_pool)(const pool_arguments *a, int task, float *scratch) {
   const pool_window *w = &a->w;
-  FOR_EACH_WINDOW(w, task, a->tasks) {
-    WINDOW_BOUNDS(w);
-    float *y = a->y + (row_ * w->out_width + column_) * w->channels;
-    int c = 0;
-    if (i0 == 0 && j0 == 0 && i1 == 2 && j1 == 2 && w->filter_height == 2 && w->filter_width == 2) {
-      const vec lowest = splat(-__builtin_inff());
-      const float *p = a->x + TAP(w, 0, 0), *q = a->x + TAP(w, 1, 0);
-      int next = w->dilation_width * w->channels;
-      for (; c + 4 <= w->channels; c += 4) {
-        vec top = wasm_f32x4_pmax(wasm_f32x4_pmax(lowest, load(p + c)), load(p + next + c));
-        store(y + c, wasm_f32x4_pmax(wasm_f32x4_pmax(top, load(q + c)), load(q + next + c)));
-      }
-    }
-    for (; c + 4 <= w->channels; c += 4) {
-      vec best = splat(-__builtin_inff());
-      for (int i = i0; i < i1; i++)
-        for (int j = j0; j < j1; j++) best = wasm_f32x4_pmax(best, load(a->x + TAP(w, i, j) + c));
-      store(y + c, best);
-    }
-    for (; c < w->channels; c++) {
-      float best = -__builtin_inff();
-      for (int i = i0; i < i1; i++)
-        for (int j = j0; j < j1; j++) {
-          float value = a->x[TAP(w, i, j) + c];
-          if (value > best) best = value;
+  int rows = w->batch * w->out_height, end = part_start(rows, task + 1, a->tasks);
+  for (int row = part_start(rows, task, a->tasks); row < end; row++) {
+    WINDOW_ROW(w, row);
+    for (int column = 0; column < w->out_width; column++) {
+      WINDOW(w, column);
+      float *y = a->y + (row * w->out_width + column) * w->channels;
+      int c = 0;
+      if (i0 == 0 && j0 == 0 && i1 == 2 && j1 == 2 && w->filter_height == 2 && w->filter_width == 2) {
+        const vec lowest = splat(-__builtin_inff());
+        const float *p = a->x + TAP(w, 0, 0), *q = a->x + TAP(w, 1, 0);
+        int next = w->channels;
+        for (; c + 4 <= w->channels; c += 4) {
+          vec top = wasm_f32x4_pmax(wasm_f32x4_pmax(lowest, load(p + c)), load(p + next + c));
+          store(y + c, wasm_f32x4_pmax(wasm_f32x4_pmax(top, load(q + c)), load(q + next + c)));
         }
-      y[c] = best;
+      }
+      for (; c + 4 <= w->channels; c += 4) {
+        vec best = splat(-__builtin_inff());
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) best = wasm_f32x4_pmax(best, load(a->x + TAP(w, i, j) + c));
+        store(y + c, best);
+      }
+      for (; c < w->channels; c++) {
+        float best = -__builtin_inff();
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) {
+            float value = a->x[TAP(w, i, j) + c];
+            if (value > best) best = value;
+          }
+        y[c] = best;
+      }
     }
   }
 }
@@ -67,22 +67,26 @@ KERNEL(max_pool)(const pool_arguments *a, int task, float *scratch) {
 /** The mean of each window's entries that lie inside of the image. */
 KERNEL(avg_pool)(const pool_arguments *a, int task, float *scratch) {
   const pool_window *w = &a->w;
-  FOR_EACH_WINDOW(w, task, a->tasks) {
-    WINDOW_BOUNDS(w);
-    float *y = a->y + (row_ * w->out_width + column_) * w->channels;
-    float count = (i1 - i0) * (j1 - j0);
-    int c = 0;
-    for (; c + 4 <= w->channels; c += 4) {
-      vec sum = ZERO;
-      for (int i = i0; i < i1; i++)
-        for (int j = j0; j < j1; j++) sum = add(sum, load(a->x + TAP(w, i, j) + c));
-      store(y + c, wasm_f32x4_div(sum, splat(count)));
-    }
-    for (; c < w->channels; c++) {
-      float sum = 0;
-      for (int i = i0; i < i1; i++)
-        for (int j = j0; j < j1; j++) sum += a->x[TAP(w, i, j) + c];
-      y[c] = sum / count;
+  int rows = w->batch * w->out_height, end = part_start(rows, task + 1, a->tasks);
+  for (int row = part_start(rows, task, a->tasks); row < end; row++) {
+    WINDOW_ROW(w, row);
+    for (int column = 0; column < w->out_width; column++) {
+      WINDOW(w, column);
+      float *y = a->y + (row * w->out_width + column) * w->channels;
+      float count = (i1 - i0) * (j1 - j0);
+      int c = 0;
+      for (; c + 4 <= w->channels; c += 4) {
+        vec sum = ZERO;
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) sum = add(sum, load(a->x + TAP(w, i, j) + c));
+        store(y + c, wasm_f32x4_div(sum, splat(count)));
+      }
+      for (; c < w->channels; c++) {
+        float sum = 0;
+        for (int i = i0; i < i1; i++)
+          for (int j = j0; j < j1; j++) sum += a->x[TAP(w, i, j) + c];
+        y[c] = sum / count;
+      }
     }
   }
 }
@@ -94,16 +98,10 @@ typedef struct {
   int tasks, relu; /* relu: x is the result of a relu whose gradient is taken in the same go */
 } pool_gradient_arguments;
 
-/** Whether no two windows share an entry, so that every entry of dx is written at most once. */
-static inline int is_disjoint(const pool_window *w) {
-  return w->dilation_height == 1 && w->dilation_width == 1 && w->filter_height <= w->stride_height &&
-         w->filter_width <= w->stride_width;
-}
-
-/** Whether disjoint windows cover all images, without any padding. */
+/** Whether windows cover all images, without any padding, and no two of them share an entry. */
 static inline int is_tiling(const pool_window *w) {
-  return is_disjoint(w) && w->filter_height == w->stride_height && w->filter_width == w->stride_width && w->top == 0 &&
-         w->left == 0 && w->out_height * w->stride_height == w->height && w->out_width * w->stride_width == w->width;
+  return w->filter_height == w->stride_height && w->filter_width == w->stride_width && w->top == 0 && w->left == 0 &&
+         w->out_height * w->stride_height == w->height && w->out_width * w->stride_width == w->width;
 }
 
 /**
@@ -117,10 +115,11 @@ KERNEL(max_pool_gradient)(const pool_gradient_arguments *a, int task, float *scr
   int tiling = is_tiling(w);
   vec lowest = a->relu ? ZERO : splat(-__builtin_inff());
   if (!tiling) clear_floats(a->dx + from * image_size, (to - from) * image_size);
-  for (int row_ = from * w->out_height; row_ < to * w->out_height; row_++) {
-    for (int column_ = 0; column_ < w->out_width; column_++) {
-      WINDOW_BOUNDS(w);
-      const float *dy = a->dy + (row_ * w->out_width + column_) * w->channels;
+  for (int row = from * w->out_height; row < to * w->out_height; row++) {
+    WINDOW_ROW(w, row);
+    for (int column = 0; column < w->out_width; column++) {
+      WINDOW(w, column);
+      const float *dy = a->dy + (row * w->out_width + column) * w->channels;
       int c = 0;
       if (tiling && w->filter_height == 2 && w->filter_width == 2) {
         int top = TAP(w, 0, 0), bottom = TAP(w, 1, 0), next = w->channels;
@@ -171,10 +170,11 @@ KERNEL(avg_pool_gradient)(const pool_gradient_arguments *a, int task, float *scr
   int image_size = w->height * w->width * w->channels;
   int from = part_start(w->batch, task, a->tasks), to = part_start(w->batch, task + 1, a->tasks);
   clear_floats(a->dx + from * image_size, (to - from) * image_size);
-  for (int row_ = from * w->out_height; row_ < to * w->out_height; row_++) {
-    for (int column_ = 0; column_ < w->out_width; column_++) {
-      WINDOW_BOUNDS(w);
-      const float *dy = a->dy + (row_ * w->out_width + column_) * w->channels;
+  for (int row = from * w->out_height; row < to * w->out_height; row++) {
+    WINDOW_ROW(w, row);
+    for (int column = 0; column < w->out_width; column++) {
+      WINDOW(w, column);
+      const float *dy = a->dy + (row * w->out_width + column) * w->channels;
       float share = 1.0f / (w->filter_height * w->filter_width);
       for (int i = i0; i < i1; i++)
         for (int j = j0; j < j1; j++) {

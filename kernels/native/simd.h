@@ -56,12 +56,6 @@ static inline int part_start(int count, int task, int tasks) {
   return (int)((long long)count * task / tasks);
 }
 
-/** The taps of a window that lie inside of the image: from the first to before the last. */
-static inline int first_tap(int start, int dilation) { return start >= 0 ? 0 : (-start + dilation - 1) / dilation; }
-static inline int last_tap(int start, int dilation, int taps, int size) {
-  return min_int(taps, start >= size ? 0 : (size - 1 - start) / dilation + 1);
-}
-
 static inline void copy_floats(float *to, const float *from, int count) {
   int i = 0;
   for (; i + 4 <= count; i += 4) store(to + i, load(from + i));
