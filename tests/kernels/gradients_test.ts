@@ -144,6 +144,29 @@ for (
 }
 testCases("conv2d", conv2d);
 
+// as a model's layers chain them, so that they are computed in one go where they can be
+const chains: Case[] = [];
+for (const [height, width] of [[8, 8], [12, 16], [10, 6], [7, 9]]) {
+  for (
+    const [filterSize, inChannels, outChannels] of [[3, 3, 8], [3, 8, 12], [5, 8, 8], [5, 1, 4], [3, 4, 6], [1, 8, 8]]
+  ) {
+    for (const activation of ["relu", "linear"]) {
+      for (const pool of [2, 3]) {
+        chains.push({
+          name:
+            `${height}x${width}x${inChannels}, filter ${filterSize}x${filterSize}x${outChannels}, ${activation}, ${pool}`,
+          shapes: [[2, height, width, inChannels], [filterSize, filterSize, inChannels, outChannels], [outChannels]],
+          compute: (x, filter, bias) => {
+            const sum = tf.add<tf.Tensor4D>(tf.conv2d(x, filter, 1, "same"), bias);
+            return tf.maxPool(activation === "relu" ? tf.relu(sum) : sum, pool, 2, "valid");
+          },
+        });
+      }
+    }
+  }
+}
+testCases("conv2d with bias, activation and pool", chains);
+
 const transposed: Case[] = [];
 for (const [height, width] of [[4, 5], [1, 3]]) {
   for (const strides of [1, 2, 3]) {
