@@ -4,9 +4,9 @@ import {
   assertFloats,
   isPoolGradientOf,
   type KernelTools,
+  pendingConvolution,
   poolGradientOfRelu,
   withBias,
-  withRelu,
 } from "./image_kernels.ts";
 import type { KernelArguments, KernelFunction, TensorInfo, WasmBackend } from "./wasm_backend.ts";
 
@@ -45,10 +45,10 @@ export function arrayKernels(
     Relu: (kernelArguments) => {
       const { x } = kernelArguments.inputs as { x: TensorInfo };
       if (x.dtype !== "float32") return stock("Relu")(kernelArguments);
-      const pending = withRelu(tools, x);
-      if (pending !== undefined) return pending;
+      const pending = pendingConvolution(tools, x);
       const out = ops.output(x.shape);
-      if (!reluOfNormalization(tools, x, out)) ops.relu(x, sizeOf(x.shape), ops.place(out));
+      if (pending !== undefined) pending.compute(ops.place(out), { relu: true });
+      else if (!reluOfNormalization(tools, x, out)) ops.relu(x, sizeOf(x.shape), ops.place(out));
       return out;
     },
     ReluGradient: ({ inputs: { dy, y } }) => {

@@ -86,17 +86,12 @@ export class DeferredData {
     return this.#lookUp(tensor.dataId)?.deferral;
   }
 
-  /** Computes a tensor that waits, with something else besides. */
-  compute({ dataId }: TensorInfo, compute: (place: number) => void): void {
-    this.#compute(dataId, this.#lookUp(dataId)!, compute);
-  }
-
-  #compute(dataId: object, entry: DeferredEntry, compute = entry.deferral!.compute): void {
+  #compute(dataId: object, entry: DeferredEntry): void {
     const { wasm } = this.#backend;
     const size = entry.shape.reduce((product, length) => product * length, 1);
     const place = wasm._malloc(size * 4) >>> 0;
     wasm.tfjs.registerTensor(entry.id, size, place);
-    compute(place);
+    entry.deferral!.compute(place);
     entry.memoryOffset = place;
     this.#release(dataId, entry);
   }

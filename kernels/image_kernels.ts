@@ -1,5 +1,5 @@
 import type { DeferredData } from "./deferred_data.ts";
-import { type Epilogue, type NativeOps, poolsWith } from "./native_ops.ts";
+import type { Epilogue, NativeOps } from "./native_ops.ts";
 import type { KernelArguments, KernelFunction, TensorInfo, WindowInfo } from "./wasm_backend.ts";
 
 /** What the kernels of this folder work with. */
@@ -21,15 +21,12 @@ export interface Windows {
   pool(inputShape: number[], attrs: KernelArguments["attrs"]): WindowInfo;
 }
 
-/** A convolution that waits for its bias, its activation and the pool after them. */
+/** A convolution that waits for its bias and its activation. */
 interface PendingConvolution {
   readonly kind: "convolution";
   readonly sources: readonly TensorInfo[];
-  readonly window: WindowInfo;
-  /** What it has so far. */
-  readonly end: Epilogue;
-  /** Whether it can be pooled in the same go. */
-  readonly pools: boolean;
+  readonly shape: number[];
+  readonly bias: TensorInfo | undefined;
   compute(place: number, epilogue?: Epilogue): void;
 }
 
@@ -64,9 +61,8 @@ export function convolutionKernels(tools: KernelTools): Record<string, KernelFun
     const pending: PendingConvolution = {
       kind: "convolution",
       sources: [x, filter],
-      window: w,
-      end: {},
-      pools: compute === convolve,
+      shape: outShape(w),
+      bias: undefined,
       compute: (out, end = {}) => compute(ops, x, filter, w, out, end),
     };
     return deferred.defer(outShape(w), pending);
@@ -127,10 +123,7 @@ export function poolKernels({ ops, deferred, windows }: KernelTools): Record<str
     assertFloats(name, x);
     const w = windows.pool(x.shape, attrs);
     const out = ops.output(outShape(w));
-    const pending = pendingConvolution(deferred, x);
-    if (kernel === "max_pool" && pending !== undefined && pending.pools && poolsWith(pending.window, w)) {
-      deferred.compute(x, (place) => pending.compute(place, { pooled: ops.place(out) }));
-    } else ops.pool(kernel, x, w, ops.place(out));
+    ops.pool(kernel, x, w, ops.place(out));
     return out;
   };
   return {
@@ -158,41 +151,23 @@ export function poolKernels({ ops, deferred, windows }: KernelTools): Record<str
 }
 
 /** A convolution whose result is `x` and not yet computed. */
-function pendingConvolution(deferred: DeferredData, x: TensorInfo): PendingConvolution | undefined {
+export function pendingConvolution({ deferred }: KernelTools, x: TensorInfo): PendingConvolution | undefined {
   const deferral = deferred.of(x);
   return deferral?.kind === "convolution" ? deferral as PendingConvolution : undefined;
 }
 
 /** The pending sum of a pending convolution and its bias; undefined if `b` is no bias of it. */
-export function withBias({ deferred }: KernelTools, x: TensorInfo, b: TensorInfo): TensorInfo | undefined {
-  const pending = pendingConvolution(deferred, x);
-  if (pending === undefined || pending.end.bias !== undefined || pending.end.relu || b.dtype !== "float32") return;
-  if (!isRow(b, pending.window.outChannels) || x.shape.length !== 4) return;
-  return extended(deferred, x, pending, { bias: b }, [b]);
-}
-
-/** The pending relu of a pending convolution; undefined if `x` is none. */
-export function withRelu({ deferred }: KernelTools, x: TensorInfo): TensorInfo | undefined {
-  const pending = pendingConvolution(deferred, x);
-  return pending && extended(deferred, x, pending, { relu: true }, []);
-}
-
-function extended(
-  deferred: DeferredData,
-  { shape }: TensorInfo,
-  { kind, sources, window, end, pools, compute }: PendingConvolution,
-  more: Epilogue,
-  moreSources: TensorInfo[],
-): TensorInfo {
-  const longer: PendingConvolution = {
-    kind,
-    sources: [...sources, ...moreSources],
-    window,
-    end: { ...end, ...more },
-    pools,
-    compute: (out, last = {}) => compute(out, { ...more, ...last }),
+export function withBias(tools: KernelTools, x: TensorInfo, b: TensorInfo): TensorInfo | undefined {
+  const pending = pendingConvolution(tools, x);
+  if (pending === undefined || pending.bias !== undefined || b.dtype !== "float32") return undefined;
+  if (!isRow(b, pending.shape[3]) || x.shape.length !== 4) return undefined;
+  const biased: PendingConvolution = {
+    ...pending,
+    sources: [...pending.sources, b],
+    bias: b,
+    compute: (out, end = {}) => pending.compute(out, { ...end, bias: b }),
   };
-  return deferred.defer(shape, longer);
+  return tools.deferred.defer(x.shape, biased);
 }
 
 /** Whether `dy` is a pending gradient of a max pool of `y`. */

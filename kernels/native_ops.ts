@@ -21,8 +21,6 @@ const PLACES = 36;
 export interface Epilogue {
   readonly bias?: TensorInfo;
   readonly relu?: boolean;
-  /** Where the largest entries of windows of 2x2 go as well, if {@linkcode poolsWith} allows it. */
-  readonly pooled?: number;
 }
 
 /** What is normalized, and by what: one entry for each column. */
@@ -80,15 +78,15 @@ export class NativeOps {
   }
 
   /** `out = x * filter`, of the window's output shape, written to `out`. */
-  convolve(x: TensorInfo, filter: TensorInfo, w: WindowInfo, out: number, end: Epilogue = {}): void {
+  convolve(x: TensorInfo, filter: TensorInfo, w: WindowInfo, out: number, { bias, relu }: Epilogue = {}): void {
     const input = this.place(x);
     const shape = { ...steps(w), filter: this.place(filter), turned: false };
-    const words = [end.bias === undefined ? 0 : this.place(end.bias), Number(end.relu ?? false), end.pooled ?? 0];
-    if (suitsWinograd(w)) return this.#winograd(input, shape, out, words);
+    const end = [bias === undefined ? 0 : this.place(bias), Number(relu ?? false)];
+    if (suitsWinograd(w)) return this.#winograd(input, shape, out, end);
     const depth = w.filterHeight * w.filterWidth * w.inChannels;
     const packed = this.#room(depth * roundUp(w.outChannels, 8));
     this.#pack({ place: shape.filter, row: w.outChannels, column: 1, batch: 0 }, packed, depth, w.outChannels, 1);
-    this.#convolvePacked(input, packed, w, out, words);
+    this.#convolvePacked(input, packed, w, out, end);
   }
 
   /** The gradient of a convolution's input, written to `out`. */
@@ -97,14 +95,14 @@ export class NativeOps {
     const layout = { place: this.place(filter), row: 1, column: w.outChannels, batch: 0 };
     const turned = turnedSteps(w);
     if (turned !== undefined && suitsWinograd(turned)) {
-      return this.#winograd(gradient, { ...steps(turned), filter: layout.place, turned: true }, out, [0, 0, 0]);
+      return this.#winograd(gradient, { ...steps(turned), filter: layout.place, turned: true }, out, [0, 0]);
     }
     if (turned !== undefined && w.filterHeight * w.filterWidth > 1) {
       const taps = w.filterHeight * w.filterWidth;
       const packed = this.#room(taps * w.outChannels * roundUp(w.inChannels, 8));
       const tasks = Math.min(Math.ceil(w.inChannels / 8), this.#tasks(taps * w.inChannels * w.outChannels));
       this.#pool.run("pack_turned", tasks, [layout.place, taps, w.inChannels, w.outChannels, packed, tasks]);
-      return this.#convolvePacked(gradient, packed, turned, out, [0, 0, 0]);
+      return this.#convolvePacked(gradient, packed, turned, out, [0, 0]);
     }
     const columns = w.filterHeight * w.filterWidth * w.inChannels;
     const packed = this.#room(w.outChannels * roundUp(columns, 8));
@@ -431,15 +429,6 @@ export class NativeOps {
     }
     return this.#workspace;
   }
-}
-
-/** Whether a convolution can give, besides its result, what a max pool makes of it. */
-export function poolsWith(w: WindowInfo, pool: WindowInfo): boolean {
-  const whole = pool.outHeight * 2 === w.outHeight && pool.outWidth * 2 === w.outWidth &&
-    pool.inChannels === w.outChannels;
-  return whole && pool.filterHeight === 2 && pool.filterWidth === 2 && pool.strideHeight === 2 &&
-    pool.strideWidth === 2 && pool.padInfo.top === 0 && pool.padInfo.left === 0 && w.outChannels % 4 === 0 &&
-    !isPointwise(w);
 }
 
 /** A convolution of `taps` x `taps` filters with a step of one, as Winograd's algorithm wants it. */

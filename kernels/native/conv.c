@@ -58,9 +58,7 @@ typedef struct {
   const float *x, *packed; /* the filter as packed matrix [window, out_channels] */
   float *y;
   const float *bias;
-  int relu;
-  float *pooled; /* the largest entries of y's windows of 2x2, or null; y's sides are even, and its channels quads */
-  int tasks;
+  int relu, tasks;
 } convolve_arguments;
 
 /** add_products() with a constant depth and nothing between the entries. */
@@ -115,23 +113,12 @@ NOINLINE void convolve_row(const window *w, const float *rows, const float *pack
   }
 }
 
-/** The largest entries of windows of 2x2 over two rows. */
-NOINLINE void pool_rows(const float *top, int width, int channels, float *to) {
-  const float *bottom = top + width * channels;
-  for (int x = 0; x < width; x += 2, top += channels, bottom += channels) {
-    for (int c = 0; c < channels; c += 4, top += 4, bottom += 4, to += 4) {
-      store(to, largest_of_four(load(top), load(top + channels), load(bottom), load(bottom + channels)));
-    }
-  }
-}
-
-/** A convolution. Scratch: filter_height framed rows. Tasks share the rows of all images, two by two to be pooled. */
+/** A convolution. Scratch: filter_height framed rows. Tasks share the rows of all images. */
 KERNEL(convolve)(const convolve_arguments *a, int task, float *scratch) {
   const window *w = &a->w;
   int columns = w->out_channels, size = framed_row(w), depth = window_size(w);
   int rows = w->batch * w->out_height;
-  int unit = a->pooled ? 2 : 1;
-  int start = part_start(rows / unit, task, a->tasks) * unit, end = part_start(rows / unit, task + 1, a->tasks) * unit;
+  int start = part_start(rows, task, a->tasks), end = part_start(rows, task + 1, a->tasks);
   if (is_pointwise(w)) {
     int last = end * w->out_width;
     for (int at = start * w->out_width; at < last; at += 64) {
@@ -147,10 +134,6 @@ KERNEL(convolve)(const convolve_arguments *a, int task, float *scratch) {
     for (int n = 0; n < columns; n += 8) {
       convolve_row(w, scratch, a->packed + n * depth, a->y + row * w->out_width * columns + n, min_int(8, columns - n),
                    a->bias ? a->bias + n : 0, a->relu);
-    }
-    if (a->pooled && row % 2 == 1) {
-      int line = w->out_width * columns;
-      pool_rows(a->y + (row - 1) * line, w->out_width, columns, a->pooled + row / 2 * (line / 2));
     }
   }
 }

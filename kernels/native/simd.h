@@ -46,12 +46,6 @@ typedef v128_t vec;
 /** 0 where a < 0, else a, also where it is NaN. f32x4.max() would take eight instructions of a processor. */
 static inline vec relu4(vec a) { return wasm_f32x4_pmax(a, ZERO); }
 
-/** The largest entry of a window of 2x2, or negative infinity; NaN entries are passed over. */
-static inline vec largest_of_four(vec a, vec b, vec c, vec d) {
-  vec lowest = splat(-__builtin_inff());
-  return wasm_f32x4_pmax(wasm_f32x4_pmax(wasm_f32x4_pmax(wasm_f32x4_pmax(lowest, a), b), c), d);
-}
-
 static inline float relu1(float a) { return a < 0 ? 0 : a; }
 
 static inline int min_int(int a, int b) { return a < b ? a : b; }

@@ -95,13 +95,10 @@ INLINE void transform_input(const float *const *rows, int left, int right, int c
   }
 }
 
-/**
- * From 36 places at `m` to the results of a tile, of which `rows` x `columns` are stored, and to `pooled`, unless it is
- * null, the largest of each 2x2 of them.
- */
+/** From 36 places at `m` to the results of a tile, of which `rows` x `columns` are stored. */
 INLINE void transform_products(const int count, const float *m, int place, float *o, int row, int column, int rows,
-                               int columns, vec bias, int relu, float *pooled) {
-  vec t[4][TILE], line[4], above[4];
+                               int columns, vec bias, int relu) {
+  vec t[4][TILE], line[4];
   UNROLL for (int j = 0; j < TILE; j++, m += place) {
     vec d[TILE];
     UNROLL for (int i = 0; i < TILE; i++) d[i] = load(m + i * TILE * place);
@@ -114,17 +111,10 @@ INLINE void transform_products(const int count, const float *m, int place, float
     if (i >= rows) continue;
     transform_products_line(count, t[i], line);
     UNROLL for (int j = 0; j < count; j++) {
-      line[j] = add(line[j], bias);
-      if (relu) line[j] = relu4(line[j]);
-      if (j < columns) store(o + j * column, line[j]);
+      if (j >= columns) continue;
+      vec result = add(line[j], bias);
+      store(o + j * column, relu ? relu4(result) : result);
     }
-    if (pooled && i % 2 == 1) {
-      UNROLL for (int j = 1; j < count; j += 2) {
-        if (j >= columns) continue;
-        store(pooled + i / 2 * (row / 2) + j / 2 * column, largest_of_four(above[j - 1], above[j], line[j - 1], line[j]));
-      }
-    }
-    UNROLL for (int j = 0; j < count; j++) above[j] = line[j];
   }
 }
 
@@ -228,9 +218,7 @@ typedef struct {
   const float *x, *packed;
   float *y;
   const float *bias;
-  int relu;
-  float *pooled; /* the largest entries of y's windows of 2x2, or null; y's sides are even */
-  int block, tasks;
+  int relu, block, tasks;
 } winograd_arguments;
 
 /** Multiplies the transformed tiles with a panel of 8 columns of the transformed filter, for each place. */
@@ -275,12 +263,10 @@ INLINE void transform_panel(const int count, const winograd_arguments *a, const 
   int columns = w->out_channels, last = min_int(n + 8, columns);
   for (int t = 0; t < tiles; t++, products += 8) {
     FIND_TILE(first + t);
-    int row = image * w->out_height + ty, line = w->out_width * columns;
-    float *to = a->y + row * line + tx * columns;
-    float *pooled = a->pooled ? a->pooled + row / 2 * (line / 2) + tx / 2 * columns : 0;
+    float *to = a->y + ((image * w->out_height + ty) * w->out_width + tx) * columns;
     for (int c = n; c < last; c += 4) {
-      transform_products(count, products + c - n, step, to + c, line, columns, w->out_height - ty, w->out_width - tx,
-                         a->bias ? load(a->bias + c) : ZERO, a->relu, pooled ? pooled + c : 0);
+      transform_products(count, products + c - n, step, to + c, w->out_width * columns, columns, w->out_height - ty,
+                         w->out_width - tx, a->bias ? load(a->bias + c) : ZERO, a->relu);
     }
   }
 }
