@@ -8,6 +8,7 @@ import {
   poolGradientOfRelu,
   withBias,
 } from "./image_kernels.ts";
+import { asItIs } from "./deferred_data.ts";
 import type { KernelArguments, KernelFunction, TensorInfo, WasmBackend } from "./wasm_backend.ts";
 
 /** The kernels of whole arrays that a training runs most: element by element, sums, products of matrices, gathers. */
@@ -16,6 +17,12 @@ export function arrayKernels(
   stock: (kernelName: string) => KernelFunction,
 ): Record<string, KernelFunction> {
   const { ops } = tools;
+  const elementwise = (layout: Broadcast, operation: number, a: TensorInfo, b: TensorInfo): TensorInfo => {
+    const out = ops.output(layout.shape);
+    const { rows, columns } = layout;
+    ops.binary(operation, { tensor: a, ...layout.a }, { tensor: b, ...layout.b }, [rows, columns], ops.place(out));
+    return out;
+  };
   const binary = (kernelName: string, operation: number): KernelFunction => {
     const slow = stock(kernelName);
     return (kernelArguments) => {
@@ -26,11 +33,7 @@ export function arrayKernels(
         if (biased !== undefined) return biased;
       }
       const layout = broadcast(a.shape, b.shape);
-      if (layout === undefined) return slow(kernelArguments);
-      const out = ops.output(layout.shape);
-      const { rows, columns } = layout;
-      ops.binary(operation, { tensor: a, ...layout.a }, { tensor: b, ...layout.b }, [rows, columns], ops.place(out));
-      return out;
+      return layout === undefined ? slow(kernelArguments) : elementwise(layout, operation, a, b);
     };
   };
   return {
@@ -42,6 +45,12 @@ export function arrayKernels(
     Sub: binary("Sub", 1),
     Multiply: binary("Multiply", 2),
     RealDiv: binary("RealDiv", 3),
+    Prelu: ({ inputs: { x, alpha } }) => {
+      assertFloats("Prelu", x, alpha);
+      const layout = broadcast(x.shape, alpha.shape);
+      if (layout === undefined) return composedPrelu(tools, x, alpha);
+      return elementwise(layout, 4, x, alpha);
+    },
     Relu: (kernelArguments) => {
       const { x } = kernelArguments.inputs as { x: TensorInfo };
       if (x.dtype !== "float32") return stock("Relu")(kernelArguments);
@@ -51,7 +60,8 @@ export function arrayKernels(
       else if (!reluOfNormalization(tools, x, out)) ops.relu(x, sizeOf(x.shape), ops.place(out));
       return out;
     },
-    ReluGradient: ({ inputs: { dy, y } }) => {
+    ReluGradient: ({ inputs }) => {
+      const [dy, y] = [inputs.dy, inputs.y].map(asItIs);
       assertFloats("ReluGradient", dy, y);
       if (isPoolGradientOf(tools, dy, y)) {
         const out = ops.output(dy.shape);
@@ -120,6 +130,16 @@ export function arrayKernels(
       return out;
     },
   };
+}
+
+/** A rectifier whose slope below zero is learned, with an `alpha` that is broadcast in an unusual way. */
+function composedPrelu({ run, free }: KernelTools, x: TensorInfo, alpha: TensorInfo): TensorInfo {
+  const positive = run("Relu", { x });
+  const negative = run("Sub", { a: x, b: positive });
+  const scaled = run("Multiply", { a: negative, b: alpha });
+  const out = run("Add", { a: positive, b: scaled });
+  for (const tensor of [positive, negative, scaled]) free(tensor);
+  return out;
 }
 
 function multiply(

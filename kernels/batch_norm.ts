@@ -1,5 +1,6 @@
 /** Batch normalization in training as one operation, in place of twenty passes over the data forwards and backwards. */
 import { assertFloats, type KernelTools } from "./image_kernels.ts";
+import { asItIs } from "./deferred_data.ts";
 import { sizeOf } from "./array_kernels.ts";
 import type { NativeOps } from "./native_ops.ts";
 import type { KernelFunction, TensorInfo } from "./wasm_backend.ts";
@@ -26,7 +27,9 @@ export interface PendingReluGradient {
 export function batchNormKernels(tools: KernelTools): Record<string, KernelFunction> {
   const { ops, deferred, free } = tools;
   return {
-    BatchNormTraining: ({ inputs: { x, gamma, beta, movingMean, movingVariance }, attrs: { epsilon, momentum } }) => {
+    BatchNormTraining: ({ inputs, attrs: { epsilon, momentum } }) => {
+      const { gamma, movingMean, movingVariance } = inputs;
+      const [x, beta] = [inputs.x, inputs.beta].map(asItIs);
       assertFloats("BatchNormTraining", x, gamma, beta, movingMean, movingVariance);
       const columns = x.shape.at(-1)!;
       const rows = sizeOf(x.shape) / columns;

@@ -4,7 +4,7 @@ import type { DataEntry, TensorInfo, WasmBackend } from "./wasm_backend.ts";
 export interface Deferral {
   /** What kind of result this is, for the kernel that comes next. */
   readonly kind: string;
-  /** What it is computed from; held until it is computed or given up. */
+  /** What it is computed from, as {@linkcode asItIs} gives it; held until it is computed or given up. */
   readonly sources: readonly TensorInfo[];
   /** Computes it to a place on the heap. */
   compute(place: number): void;
@@ -30,6 +30,11 @@ interface BackendInternals {
   incRef(dataId: object): void;
   refCount(dataId: object): number;
   disposeData(dataId: object, force?: boolean): boolean;
+}
+
+/** A tensor as it is now: a variable has other data once it is assigned to. */
+export function asItIs({ dataId, shape, dtype }: TensorInfo): TensorInfo {
+  return { dataId, shape, dtype };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { DeferredData } from "./deferred_data.ts";
+import { asItIs, type DeferredData } from "./deferred_data.ts";
 import type { Epilogue, NativeOps } from "./native_ops.ts";
 import type { KernelArguments, KernelFunction, TensorInfo, WindowInfo } from "./wasm_backend.ts";
 
@@ -55,7 +55,7 @@ const depthwise: Compute = (ops, x, filter, w, out, end) => ops.depthwise(x, fil
 export function convolutionKernels(tools: KernelTools): Record<string, KernelFunction> {
   const { ops, deferred, windows } = tools;
   const forward = (name: string, compute: Compute, place: Windows["full"]): KernelFunction => ({ inputs, attrs }) => {
-    const { x, filter } = inputs;
+    const [x, filter] = [inputs.x, inputs.filter].map(asItIs);
     assertFloats(name, x, filter);
     const w = place(x.shape, filter.shape, attrs);
     const pending: PendingConvolution = {
@@ -80,7 +80,7 @@ export function convolutionKernels(tools: KernelTools): Record<string, KernelFun
   };
   type Gradient<Name> = (name: string, compute: Name, place: Windows["full"]) => KernelFunction;
   const ofInput: Gradient<"convolveInput" | "depthwiseInput"> = (name, compute, place) => ({ inputs, attrs }) => {
-    const { dy, filter } = inputs;
+    const [dy, filter] = [inputs.dy, inputs.filter].map(asItIs);
     assertFloats(name, dy, filter);
     const w = place(attrs.inputShape, filter.shape, attrs);
     // tfjs asks for it for a model's first layer too, where nothing reads it
@@ -129,7 +129,8 @@ export function poolKernels({ ops, deferred, windows }: KernelTools): Record<str
   return {
     MaxPool: forward("MaxPool", "max_pool"),
     AvgPool: forward("AvgPool", "avg_pool"),
-    MaxPoolGrad: ({ inputs: { dy, input }, attrs }) => {
+    MaxPoolGrad: ({ inputs, attrs }) => {
+      const [dy, input] = [inputs.dy, inputs.input].map(asItIs);
       assertFloats("MaxPoolGrad", dy, input);
       const w = windows.pool(input.shape, attrs);
       const pending: PendingPoolGradient = {
@@ -161,11 +162,12 @@ export function withBias(tools: KernelTools, x: TensorInfo, b: TensorInfo): Tens
   const pending = pendingConvolution(tools, x);
   if (pending === undefined || pending.bias !== undefined || b.dtype !== "float32") return undefined;
   if (!isRow(b, pending.shape[3]) || x.shape.length !== 4) return undefined;
+  const bias = asItIs(b);
   const biased: PendingConvolution = {
     ...pending,
-    sources: [...pending.sources, b],
-    bias: b,
-    compute: (out, end = {}) => pending.compute(out, { ...end, bias: b }),
+    sources: [...pending.sources, bias],
+    bias,
+    compute: (out, end = {}) => pending.compute(out, { ...end, bias }),
   };
   return tools.deferred.defer(x.shape, biased);
 }

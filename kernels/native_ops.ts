@@ -363,7 +363,13 @@ export class NativeOps {
   }
 
   /** A step of an optimizer over a variable of `count` entries. */
-  optimize(kernel: string, places: readonly number[], count: number, options: number[], floats: number[]): void {
+  optimize(
+    kernel: string,
+    places: readonly number[],
+    count: number,
+    options: readonly number[],
+    floats: readonly number[],
+  ): void {
     const tasks = this.#tasks(count);
     this.#pool.run(kernel, tasks, [...places, count, tasks, ...options], floats);
   }

@@ -1,12 +1,10 @@
 /** tfjs's optimizers with one pass over each variable, in place of ten operations. */
 import type { NativeOps } from "./native_ops.ts";
 import { sizeOf } from "./array_kernels.ts";
-import type { KernelFunction, TensorInfo } from "./wasm_backend.ts";
+import type { TensorInfo } from "./wasm_backend.ts";
 
 /** A tensor of the user's tfjs. */
-interface Tensor extends TensorInfo {
-  dataSync(): ArrayLike<number>;
-}
+type Tensor = TensorInfo;
 
 interface Variable extends Tensor {
   assign(value: Tensor): void;
@@ -64,8 +62,7 @@ export interface OptimizerLibrary {
   getBackend(): string;
   engine(): {
     readonly registeredVariables: Record<string, Variable>;
-    readonly backend: { epsilon(): number };
-    runKernel(kernelName: string, inputs: Record<string, Tensor>, attrs: object): Tensor[];
+    readonly backend: { epsilon(): number; refCount(dataId: object): number };
   };
   tidy(work: () => void): void;
   fill(shape: number[], value: number): Tensor & { variable(trainable: boolean): Variable };
@@ -80,86 +77,74 @@ interface Step {
   readonly floats: readonly number[];
 }
 
-type StepMaker = (optimizer: Optimizer, slot: SlotFinder) => Step;
+/** What is the same for all variables is computed once: the optimizer gives the steps of one application. */
+type StepMaker = (optimizer: Optimizer) => (slot: SlotFinder) => Step;
 
 /** The slot of the variable at hand in one of the optimizer's lists, made where it is missing. */
 type SlotFinder = (slots: Slot[], suffix: string, value?: number) => Slot;
 
-/** The kernel that does a step: its inputs are the variable, its gradient and its slots, its outputs all but the gradient. */
-export function optimizerKernels(ops: NativeOps): Record<string, KernelFunction> {
-  return {
-    OptimizerStep: ({ inputs, attrs }) => {
-      const { value, gradient, ...slots } = inputs as Record<string, TensorInfo>;
-      const remembered = Object.values(slots);
-      const outputs = [value, ...remembered].map(({ shape }) => ops.output(shape));
-      const [out, ...rest] = outputs;
-      const { kernel, order, options, floats } = attrs;
-      // where a kernel knows of more slots than this step has, they are not read
-      const place = (tensors: readonly TensorInfo[], i: number) => tensors[i] === undefined ? 0 : ops.place(tensors[i]);
-      const count = order as number;
-      const places = [value, gradient].map((tensor) => ops.place(tensor));
-      for (let i = 0; i < count; i++) places.push(place(remembered, i));
-      places.push(ops.place(out));
-      for (let i = 0; i < count; i++) places.push(place(rest, i));
-      ops.optimize(kernel, places, sizeOf(value.shape), options, floats);
-      return outputs;
-    },
-  };
-}
-
 /** How many slots each native kernel knows of. */
 const SLOTS: Readonly<Record<string, number>> = { sgd: 0, momentum: 1, adagrad: 1, rmsprop: 3, adam: 2 };
 
-/** Makes tfjs's optimizers use the kernel, wherever the wasm backend computes and all data is float32. */
-export function replaceOptimizers(tf: OptimizerLibrary): void {
-  const sgd: StepMaker = ({ c }) => ({ kernel: "sgd", slots: [], floats: [c.dataSync()[0]] });
-  const momentum: StepMaker = (optimizer, slot) => ({
-    kernel: "momentum",
-    slots: [slot(optimizer.accumulations, "momentum")],
-    options: [Number(optimizer.useNesterov)],
-    floats: [optimizer.m.dataSync()[0], optimizer.c.dataSync()[0]],
-  });
-  const adagrad: StepMaker = (optimizer, slot) => ({
-    kernel: "adagrad",
-    slots: [slot(optimizer.accumulatedGrads, "accumulator", optimizer.initialAccumulatorValue)],
-    floats: [-optimizer.learningRate, tf.engine().backend.epsilon()],
-  });
-  const rmsprop: StepMaker = (optimizer, slot) => {
+/**
+ * Makes tfjs's optimizers use the native kernels, wherever the wasm backend computes and all data is float32. Variables
+ * and what is remembered of them are changed in their place, unless other tensors share their data.
+ */
+export function replaceOptimizers(tf: OptimizerLibrary, ops: NativeOps): void {
+  const sgd: StepMaker = ({ c }) => {
+    const floats = [ops.floats(c)[0]];
+    return () => ({ kernel: "sgd", slots: [], floats });
+  };
+  const momentum: StepMaker = ({ m, c, useNesterov, accumulations }) => {
+    const floats = [ops.floats(m)[0], ops.floats(c)[0]];
+    const options = [Number(useNesterov)];
+    return (slot) => ({ kernel: "momentum", slots: [slot(accumulations, "momentum")], options, floats });
+  };
+  const adagrad: StepMaker = ({ learningRate, accumulatedGrads, initialAccumulatorValue }) => {
+    const floats = [-learningRate, tf.engine().backend.epsilon()];
+    return (slot) => ({
+      kernel: "adagrad",
+      slots: [slot(accumulatedGrads, "accumulator", initialAccumulatorValue)],
+      floats,
+    });
+  };
+  const rmsprop: StepMaker = (optimizer) => {
     const { decay, centered, learningRate, epsilon } = optimizer;
-    const squares = slot(optimizer.accumulatedMeanSquares, "rms");
-    const moments = slot(optimizer.accumulatedMoments, "momentum");
-    const means = centered ? [slot(optimizer.accumulatedMeanGrads, "mg")] : [];
-    return {
-      kernel: "rmsprop",
-      slots: [squares, moments, ...means],
-      options: [Number(centered)],
-      floats: [decay, 1 - decay, optimizer.momentum, learningRate, epsilon],
+    const floats = [decay, 1 - decay, optimizer.momentum, learningRate, epsilon];
+    return (slot) => {
+      const squares = slot(optimizer.accumulatedMeanSquares, "rms");
+      const moments = slot(optimizer.accumulatedMoments, "momentum");
+      const means = centered ? [slot(optimizer.accumulatedMeanGrads, "mg")] : [];
+      return { kernel: "rmsprop", slots: [squares, moments, ...means], options: [Number(centered)], floats };
     };
   };
-  const adam: StepMaker = (optimizer, slot) => {
+  const adam: StepMaker = (optimizer) => {
     const { beta1, beta2, learningRate, epsilon } = optimizer;
     // tfjs keeps the powers of the betas as float32, and so does the correction
-    const corrections = [optimizer.accBeta1, optimizer.accBeta2].map((power) => 1 - power.dataSync()[0]);
-    return {
+    const corrections = [optimizer.accBeta1, optimizer.accBeta2].map((power) => 1 - ops.floats(power)[0]);
+    const floats = [beta1, beta2, 1 - beta1, 1 - beta2, ...corrections, -learningRate, epsilon];
+    return (slot) => ({
       kernel: "adam",
       slots: [slot(optimizer.accumulatedFirstMoment, "m"), slot(optimizer.accumulatedSecondMoment, "v")],
-      floats: [beta1, beta2, 1 - beta1, 1 - beta2, ...corrections, -learningRate, epsilon],
-    };
-  };
-  const powers = (optimizer: Optimizer) =>
-    tf.tidy(() => {
-      optimizer.accBeta1.assign(tf.mul(optimizer.accBeta1, optimizer.beta1));
-      optimizer.accBeta2.assign(tf.mul(optimizer.accBeta2, optimizer.beta2));
+      floats,
     });
-  replaceOptimizer(tf, tf.SGDOptimizer, sgd);
-  replaceOptimizer(tf, tf.MomentumOptimizer, momentum);
-  replaceOptimizer(tf, tf.AdagradOptimizer, adagrad);
-  replaceOptimizer(tf, tf.RMSPropOptimizer, rmsprop);
-  replaceOptimizer(tf, tf.AdamOptimizer, adam, powers);
+  };
+  const powers = ({ accBeta1, accBeta2, beta1, beta2 }: Optimizer) => {
+    for (const [power, beta] of [[accBeta1, beta1], [accBeta2, beta2]] as const) {
+      own(tf, power);
+      ops.floats(power)[0] *= Math.fround(beta);
+    }
+  };
+  replaceOptimizer(tf, ops, tf.SGDOptimizer, sgd);
+  replaceOptimizer(tf, ops, tf.MomentumOptimizer, momentum);
+  replaceOptimizer(tf, ops, tf.AdagradOptimizer, adagrad);
+  replaceOptimizer(tf, ops, tf.RMSPropOptimizer, rmsprop);
+  replaceOptimizer(tf, ops, tf.AdamOptimizer, adam, powers);
 }
 
 function replaceOptimizer(
   tf: OptimizerLibrary,
+  ops: NativeOps,
   { prototype }: OptimizerClass,
   makeStep: StepMaker,
   afterwards?: (optimizer: Optimizer) => void,
@@ -176,6 +161,7 @@ function replaceOptimizer(
       (gradient === undefined || gradient === null || gradient.dtype === "float32")
     );
     if (tf.getBackend() !== "wasm" || !floats) return stock.call(this, gradients);
+    const stepOf = makeStep(this);
     for (const [i, [name, gradient]] of entries.entries()) {
       const value = variables[name];
       const slot: SlotFinder = (slots, suffix, initial = 0) => {
@@ -186,18 +172,22 @@ function replaceOptimizer(
         }
         return slots[i];
       };
-      const { kernel, slots, options = [], floats } = makeStep(this, slot);
+      const { kernel, slots, options = [], floats } = stepOf(slot);
       if (gradient === undefined || gradient === null) continue;
-      tf.tidy(() => {
-        const inputs: Record<string, Tensor> = { value, gradient };
-        for (const [j, { variable }] of slots.entries()) inputs[`slot${j}`] = variable;
-        const attrs = { kernel, order: SLOTS[kernel], options, floats };
-        const [next, ...remembered] = tf.engine().runKernel("OptimizerStep", inputs, attrs);
-        value.assign(next);
-        for (const [j, { variable }] of slots.entries()) variable.assign(remembered[j]);
-      });
+      const changed = [value, ...slots.map(({ variable }) => variable)];
+      for (const variable of changed) own(tf, variable);
+      const [place, ...remembered] = changed.map((variable) => ops.place(variable));
+      // where a kernel knows of more slots than this step has, they are not read
+      while (remembered.length < SLOTS[kernel]) remembered.push(0);
+      const places = [place, ops.place(gradient), ...remembered, place, ...remembered];
+      ops.optimize(kernel, places, sizeOf(value.shape), options, floats);
     }
     afterwards?.(this);
     this.incrementIterations();
   };
+}
+
+/** Gives a variable data of its own, where other tensors share it: clones, or what waits to be computed from it. */
+function own(tf: OptimizerLibrary, variable: Variable): void {
+  if (tf.engine().backend.refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
 }

@@ -54,7 +54,7 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
   const ops = new NativeOps(started.pool, backend, module);
   registerTrainingKernels(tf, backend, ops, new DeferredData(backend));
   registerGradients(tf);
-  replaceOptimizers(tf);
+  replaceOptimizers(tf, ops);
   replaceBatchNormalization(tf);
   replaceDropout(tf);
   replaceSaving(tf);

@@ -7,8 +7,6 @@ import type { DeferredData } from "./deferred_data.ts";
 import { dropoutKernels } from "./dropout.ts";
 import { convolutionKernels, type KernelTools, poolKernels, type Windows } from "./image_kernels.ts";
 import type { NativeOps } from "./native_ops.ts";
-import { optimizerKernels } from "./optimizers.ts";
-import { prelu } from "./prelu.ts";
 import { unsortedSegmentSum } from "./unsorted_segment_sum.ts";
 import type {
   KernelArguments,
@@ -71,12 +69,10 @@ export function registerTrainingKernels(
     ...arrayKernels(tools, stock),
     ...batchNormKernels(tools),
     ...dropoutKernels(tools),
-    ...optimizerKernels(ops),
     ...boolKernels(wasmOps, stock),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>
       unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),
     ClipByValue: (kernelArguments) => clipByValue(wasmOps, stock("ClipByValue"), kernelArguments),
-    Prelu: (kernelArguments) => prelu(wasmOps, stock("Prelu"), kernelArguments),
   };
   for (const [kernelName, kernelFunc] of Object.entries(kernels)) {
     const replaced = tf.getKernel(kernelName, "wasm");

@@ -1,6 +1,6 @@
 #include "simd.h"
 
-enum { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE };
+enum { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_PRELU };
 
 typedef struct {
   const float *a;
@@ -18,17 +18,25 @@ typedef struct {
     int c = c0;                                                                                             \
     if (a->a_column && a->b_column) {                                                                       \
       for (; c + 4 <= c1; c += 4) store(o + c, VECTOR(load(p + c), load(q + c)));                           \
-      for (; c < c1; c++) o[c] = p[c] SCALAR q[c];                                                          \
+      for (; c < c1; c++) o[c] = SCALAR(p[c], q[c]);                                                        \
     } else if (a->a_column) {                                                                               \
       vec s = load_splat(q);                                                                                \
       for (; c + 4 <= c1; c += 4) store(o + c, VECTOR(load(p + c), s));                                     \
-      for (; c < c1; c++) o[c] = p[c] SCALAR q[0];                                                          \
+      for (; c < c1; c++) o[c] = SCALAR(p[c], q[0]);                                                        \
     } else {                                                                                                \
       vec s = load_splat(p);                                                                                \
       for (; c + 4 <= c1; c += 4) store(o + c, VECTOR(s, load(q + c)));                                     \
-      for (; c < c1; c++) o[c] = p[0] SCALAR q[c];                                                          \
+      for (; c < c1; c++) o[c] = SCALAR(p[0], q[c]);                                                        \
     }                                                                                                       \
   }
+
+#define ADD1(a, b) (a) + (b)
+#define SUB1(a, b) (a) - (b)
+#define MUL1(a, b) (a) * (b)
+#define DIV1(a, b) (a) / (b)
+#define PRELU1(a, b) (a) < 0 ? (a) * (b) : (a)
+
+static inline vec prelu4(vec a, vec slope) { return wasm_v128_bitselect(mul(a, slope), a, wasm_f32x4_lt(a, ZERO)); }
 
 /** out[rows, columns] = a (operation) b. Tasks share the rows, or the columns of a single row. */
 KERNEL(binary)(const binary_arguments *a, int task, float *scratch) {
@@ -36,10 +44,11 @@ KERNEL(binary)(const binary_arguments *a, int task, float *scratch) {
   if (a->rows == 1) c0 = part_start(a->columns, task, a->tasks), c1 = part_start(a->columns, task + 1, a->tasks);
   else r0 = part_start(a->rows, task, a->tasks), r1 = part_start(a->rows, task + 1, a->tasks);
   switch (a->operation) {
-    case OP_ADD: BINARY_LOOPS(add, +) break;
-    case OP_SUBTRACT: BINARY_LOOPS(sub, -) break;
-    case OP_MULTIPLY: BINARY_LOOPS(mul, *) break;
-    case OP_DIVIDE: BINARY_LOOPS(wasm_f32x4_div, /) break;
+    case OP_ADD: BINARY_LOOPS(add, ADD1) break;
+    case OP_SUBTRACT: BINARY_LOOPS(sub, SUB1) break;
+    case OP_MULTIPLY: BINARY_LOOPS(mul, MUL1) break;
+    case OP_DIVIDE: BINARY_LOOPS(wasm_f32x4_div, DIV1) break;
+    case OP_PRELU: BINARY_LOOPS(prelu4, PRELU1) break;
   }
 }
 
