@@ -241,9 +241,10 @@ export interface ImageDatasetOptions extends ReadImageOptions {
    */
   readonly cacheBytes?: number;
   /**
-   * Threads that decode, 0 for the program's own. A small job takes none.
+   * Workers that decode, 0 for none: the program's own thread does it.
    *
-   * @default one for each processor, 8 at most
+   * @default one for each processor, 8 at most, of which the program's own thread replaces one until this function
+   * returns; none where the job is small
    */
   readonly workers?: number;
 }

@@ -43,9 +43,9 @@ export async function decode(bytes: Uint8Array, settings: DecodeSettings): Promi
   raster ??= await canvasDecode(bytes, header, settings.channels === 4);
   raster = toChannels(raster, settings.channels);
   if (settings.orientation === "apply") raster = upright(raster, header.orientation);
-  return {
-    image: settings.size ? fit(raster, settings.size, settings) : raster,
-    width: raster.width,
-    height: raster.height,
-  };
+  const { width, height } = raster;
+  let image: Image = settings.size ? fit(raster, settings.size, settings) : raster;
+  // The JPEG decoder's own memory, where nothing was computed from it.
+  if (image.data.byteLength < image.data.buffer.byteLength) image = { ...image, data: image.data.slice() };
+  return { image, width, height };
 }

@@ -2,46 +2,74 @@ import type { DecodeSettings } from "./decode.ts";
 import type { DecodeAnswer, DecodeJob } from "./decode_worker.ts";
 import { type LoadedFile, loadFile } from "./load_file.ts";
 
-/** While one file is decoded the next is read, and no worker waits while its answer travels. */
-const JOBS_A_WORKER = 2;
+/** While one group of files is decoded the next has arrived, and no worker waits while its answer travels. */
+const GROUPS_A_WORKER = 2;
+/** How many files this thread has in work: while one is decoded the next is read. */
+const FILES_HERE = 2;
 /** How long idle workers are kept: a running worker keeps the process from ending. */
 const IDLE_MILLISECONDS = 1000;
 
 interface Pending {
-  readonly job: DecodeJob;
+  readonly path: string;
   readonly resolve: (file: LoadedFile) => void;
   readonly reject: (error: unknown) => void;
 }
 
 interface Seat {
   readonly worker: Worker;
-  readonly pending: Map<number, Pending>;
+  /** What it has in work, in the order in which it answers. */
+  readonly groups: (readonly Pending[])[];
+}
+
+/** Who decodes, and how much at a time. */
+export interface DecodePoolOptions {
+  /** The most workers; 0: this thread alone. */
+  readonly workers: number;
+  /** The most files a message: a message costs about as much as decoding a small file. */
+  readonly group: number;
 }
 
 let warned = false;
 
 /**
- * Decodes files on several threads. Workers start with the first file and end at `close()`, or a second after the last
- * answer where nobody closes.
+ * Decodes files on several threads. Workers start as there are files for them, and end at `close()` or a second after
+ * the last answer where nobody closes.
  *
  * Where workers cannot start, files are decoded on this thread, with one warning.
  */
 export class DecodePool {
-  /** How many files are decoded at a time; more may be asked for. */
-  readonly width: number;
+  /**
+   * Whether this thread decodes as well, in the place of one worker: for as long as it has nothing else to do.
+   *
+   * @default {false}
+   */
+  helping = false;
   readonly #settings: DecodeSettings;
-  readonly #workers: number;
+  readonly #options: DecodePoolOptions;
   readonly #waiting: Pending[] = [];
   #seats: Seat[] = [];
-  #usable = true;
-  #nextId = 0;
+  #usable: boolean;
+  #helpers = 0;
+  #dispatching = false;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param workers threads to decode on; 0: this one */
-  constructor(settings: DecodeSettings, workers: number) {
+  constructor(settings: DecodeSettings, options: DecodePoolOptions) {
     this.#settings = settings;
-    this.#workers = workers;
-    this.width = Math.max(1, workers) * JOBS_A_WORKER;
+    this.#options = options;
+    this.#usable = options.workers > 0;
+  }
+
+  /** How many files to ask for at a time, so that every thread has some. */
+  get width(): number {
+    return this.#mostSeats * GROUPS_A_WORKER * this.#options.group + (this.#decodesHere ? FILES_HERE : 0);
+  }
+
+  get #decodesHere(): boolean {
+    return this.helping || !this.#usable;
+  }
+
+  get #mostSeats(): number {
+    return this.#usable ? this.#options.workers - (this.helping ? 1 : 0) : 0;
   }
 
   /**
@@ -50,13 +78,12 @@ export class DecodePool {
    * @throws Error with the reason alone
    */
   decode(path: string): Promise<LoadedFile> {
-    if (this.#workers === 0 || !this.#usable) return loadFile(path, this.#settings);
-    clearTimeout(this.#idle);
-    this.#start();
-    const job = { id: this.#nextId++, path, settings: this.#settings };
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
-      this.#dispatch();
+      this.#waiting.push({ path, resolve, reject });
+      if (this.#dispatching) return;
+      this.#dispatching = true;
+      // After all that are asked for in this turn, so that they travel together.
+      queueMicrotask(() => this.#dispatch());
     });
   }
 
@@ -66,50 +93,54 @@ export class DecodePool {
     const seats = this.#seats;
     this.#seats = [];
     for (const { worker } of seats) worker.terminate();
-    this.#decodeHere([...seats.flatMap(({ pending }) => [...pending.values()]), ...this.#waiting.splice(0)]);
+    this.#decodeHere([...seats.flatMap(({ groups }) => groups.flat()), ...this.#waiting.splice(0)]);
   }
 
-  #start(): void {
-    if (this.#seats.length > 0) return;
+  #dispatch(): void {
+    this.#dispatching = false;
+    for (let seat; this.#waiting.length > 0 && (seat = this.#freeSeat());) {
+      clearTimeout(this.#idle);
+      const group = this.#waiting.splice(0, this.#options.group);
+      const job: DecodeJob = { paths: group.map(({ path }) => path), settings: this.#settings };
+      seat.groups.push(group);
+      seat.worker.postMessage(job);
+    }
+    while (this.#decodesHere && this.#helpers < FILES_HERE && this.#waiting.length > 0) this.#help();
+  }
+
+  /** The worker with the least to do that can take a group more; a new one where all have something. */
+  #freeSeat(): Seat | undefined {
+    const [least] = this.#seats.toSorted((a, b) => a.groups.length - b.groups.length);
+    if (least?.groups.length === 0) return least;
+    if (this.#seats.length < this.#mostSeats) return this.#newSeat();
+    return least && least.groups.length < GROUPS_A_WORKER ? least : undefined;
+  }
+
+  #newSeat(): Seat | undefined {
     try {
-      for (let i = 0; i < this.#workers; i++) this.#seats.push(this.#seat());
+      const worker = new Worker(new URL("./decode_worker.ts", import.meta.url), { type: "module" });
+      const seat: Seat = { worker, groups: [] };
+      worker.onmessage = ({ data }: MessageEvent<DecodeAnswer>) => this.#answer(seat, data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        this.#giveUp(event.message);
+      };
+      this.#seats.push(seat);
+      return seat;
     } catch (error) {
       this.#giveUp(error instanceof Error ? error.message : String(error));
     }
   }
 
-  #seat(): Seat {
-    const worker = new Worker(new URL("./decode_worker.ts", import.meta.url), { type: "module" });
-    const seat: Seat = { worker, pending: new Map() };
-    worker.onmessage = ({ data }: MessageEvent<DecodeAnswer>) => this.#answer(seat, data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.#giveUp(event.message);
-    };
-    return seat;
-  }
-
-  #dispatch(): void {
-    for (let room = true; room && this.#waiting.length > 0;) {
-      room = false;
-      for (const { worker, pending } of this.#seats) {
-        if (pending.size >= JOBS_A_WORKER) continue;
-        const next = this.#waiting.shift();
-        if (!next) return;
-        pending.set(next.job.id, next);
-        worker.postMessage(next.job);
-        room = true;
-      }
-    }
-  }
-
-  #answer(seat: Seat, answer: DecodeAnswer): void {
-    const pending = seat.pending.get(answer.id);
-    seat.pending.delete(answer.id);
-    if ("file" in answer) pending?.resolve(answer.file);
-    else pending?.reject(new Error(answer.reason));
+  #answer(seat: Seat, files: DecodeAnswer): void {
+    const group = seat.groups.shift() ?? [];
+    group.forEach(({ resolve, reject }, i) => {
+      const file = files[i];
+      if (typeof file === "string") reject(new Error(file));
+      else resolve(file);
+    });
     this.#dispatch();
-    if (this.#seats.every(({ pending }) => pending.size === 0)) {
+    if (this.#seats.every(({ groups }) => groups.length === 0)) {
       clearTimeout(this.#idle);
       this.#idle = setTimeout(() => this.close(), IDLE_MILLISECONDS);
     }
@@ -124,9 +155,13 @@ export class DecodePool {
     this.close();
   }
 
-  async #decodeHere(left: readonly Pending[]): Promise<void> {
-    for (const { job, resolve, reject } of left) {
-      await loadFile(job.path, job.settings).then(resolve, reject);
-    }
+  async #help(): Promise<void> {
+    this.#helpers++;
+    while (this.#decodesHere && this.#waiting.length > 0) await this.#decodeHere([this.#waiting.shift()!]);
+    this.#helpers--;
+  }
+
+  async #decodeHere(files: readonly Pending[]): Promise<void> {
+    for (const { path, resolve, reject } of files) await loadFile(path, this.#settings).then(resolve, reject);
   }
 }

@@ -3,15 +3,12 @@ import { type LoadedFile, loadFile } from "./load_file.ts";
 
 /** What a worker is asked to do. */
 export interface DecodeJob {
-  readonly id: number;
-  readonly path: string;
+  readonly paths: readonly string[];
   readonly settings: DecodeSettings;
 }
 
-/** What it answers. */
-export type DecodeAnswer =
-  | { readonly id: number; readonly file: LoadedFile }
-  | { readonly id: number; readonly reason: string };
+/** What it answers, job after job: each file, or the reason why there is none. */
+export type DecodeAnswer = readonly (LoadedFile | string)[];
 
 /** The part of a worker's global scope that is used here. */
 interface WorkerScope {
@@ -21,11 +18,16 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = async ({ data: { id, path, settings } }) => {
-  try {
-    const file = await loadFile(path, settings);
-    scope.postMessage({ id, file }, [file.data.buffer]);
-  } catch (error) {
-    scope.postMessage({ id, reason: (error as Error).message });
-  }
+let turn: Promise<void> = Promise.resolve();
+
+scope.onmessage = ({ data: job }) => {
+  turn = turn.then(() => work(job));
 };
+
+async function work({ paths, settings }: DecodeJob): Promise<void> {
+  // Together, so that one is read while another is decoded.
+  const files: DecodeAnswer = await Promise.all(
+    paths.map((path) => loadFile(path, settings).catch((error) => (error as Error).message)),
+  );
+  scope.postMessage(files, files.flatMap((file) => typeof file === "string" ? [] : [file.data.buffer]));
+}

@@ -10,15 +10,18 @@ export interface ListedFile {
   readonly path: string;
   /** Index of the class. */
   readonly label: number;
-  /** Size of the file in bytes. */
-  readonly bytes: number;
 }
 
 /** A directory's classes and files, in Keras's order: by class, then by folder, then by name. */
 export interface Listing {
   readonly classNames: readonly string[];
   readonly files: readonly ListedFile[];
+  /** Size of all files, as some of them let expect it. */
+  readonly bytes: number;
 }
+
+/** How many files are asked for their size: it costs as much as reading a small file. */
+const ASKED = 64;
 
 /** What `listImages` is told. */
 export interface ListOptions {
@@ -68,7 +71,7 @@ export async function listImages(directory: string, options: ListOptions): Promi
     throw read(`no images in the class folder ${list(empty)}; ${WANTED}, or name the classes wanted with classNames`);
   }
   const files = perClass.flatMap((paths, label) => paths.slice(0, options.limit).map((path) => ({ path, label })));
-  return { classNames, files: await withSizes(directory, files) };
+  return { classNames, files, bytes: await sizeOf(directory, files) };
 }
 
 const WANTED = `files that end in ${EXTENSIONS.join(", ")} are taken`;
@@ -84,7 +87,7 @@ async function withLabels(
   if (paths.length === 0) throw read(`no images in it or below it; ${WANTED}`);
   if (labels === null || labels === "inferred") {
     const files = paths.slice(0, limit).map((path) => ({ path, label: 0 }));
-    return { classNames: [], files: await withSizes(directory, files) };
+    return { classNames: [], files, bytes: await sizeOf(directory, files) };
   }
   if (labels.length !== paths.length) {
     throw new RangeError(
@@ -100,15 +103,17 @@ async function withLabels(
     const label = names.indexOf(labels[i]);
     if (counts[label]++ < limit) files.push({ path, label });
   });
-  return { classNames: names.map(String), files: await withSizes(directory, files) };
+  return { classNames: names.map(String), files, bytes: await sizeOf(directory, files) };
 }
 
-async function withSizes(directory: string, files: readonly { path: string; label: number }[]): Promise<ListedFile[]> {
-  return await Promise.all(files.map(async (file) => {
-    // A file that cannot be looked at is reported when it is read, with its name.
-    const bytes = await Deno.stat(join(directory, file.path)).then(({ size }) => size, () => 0);
-    return { ...file, bytes };
-  }));
+async function sizeOf(directory: string, files: readonly ListedFile[]): Promise<number> {
+  const step = Math.max(1, files.length / ASKED);
+  const asked = Array.from({ length: Math.min(files.length, ASKED) }, (_, i) => files[Math.floor(i * step)]);
+  // A file that cannot be looked at is reported when it is read, with its name.
+  const sizes = await Promise.all(
+    asked.map(({ path }) => Deno.stat(join(directory, path)).then(({ size }) => size, () => 0)),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0) / asked.length * files.length;
 }
 
 /** Paths of the images in a folder and the folders below it: folders sorted by their whole path, as Keras sorts. */

@@ -21,8 +21,8 @@ let decoder: Decoder | undefined;
  * Decodes a JPEG of the common kind, as it lies in the file (not turned by EXIF): to 1 value a pixel where the file is
  * gray, else to 3.
  *
- * The pixels are those of libjpeg-turbo. `undefined` where the file is of another kind (progressive, CMYK, …) or damaged,
- * so that another decoder has to say what it is.
+ * The pixels are those of libjpeg-turbo, and lie in memory that the next call overwrites. `undefined` where the file is
+ * of another kind (progressive, CMYK, …) or damaged, so that another decoder has to say what it is.
  */
 export function decodeJpeg(bytes: Uint8Array, { width, height }: ImageHeader): Raster | undefined {
   decoder ??= start();
@@ -41,7 +41,7 @@ export function decodeJpeg(bytes: Uint8Array, { width, height }: ImageHeader): R
   const channels = decoder.decode(file, bytes.length, width, height, planes, to);
   if (all.length > KEPT_BYTES) decoder = undefined;
   if (channels !== 1 && channels !== 3) return undefined;
-  return { width, height, channels, data: all.slice(to, to + width * height * channels) };
+  return { width, height, channels, data: all.subarray(to, to + width * height * channels) };
 }
 
 function start(): Decoder | undefined {

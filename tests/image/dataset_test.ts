@@ -381,3 +381,19 @@ Deno.test("imageDatasetFromDirectory() refuses wrong options", async (t) => {
     });
   }
 });
+
+Deno.test("imageDatasetFromDirectory() gives the same where this thread and workers share the first reading", async () => {
+  const pictures = await Promise.all(
+    ["420.jpg", "gray.jpg", "rgb.png", "lossy.webp"].map((name) => Deno.readFile(`${IMAGES}/${name}`)),
+  );
+  const files = Object.fromEntries(
+    Array.from({ length: 1400 }, (_, i) => [`${i % 2}/${i}.jpg`, pictures[i * 7 % 11 % 4]]),
+  );
+  await withFolder(files, async (dir) => {
+    const options = { imageSize: [3, 2], shuffle: false, batchSize: 100 } as const;
+    const shared = await imageDatasetFromDirectory(tf, dir, options);
+    const alone = await imageDatasetFromDirectory(tf, dir, { ...options, workers: 0 });
+    assertEquals(shared.files, alone.files);
+    assertEquals(await pass(shared.train), await pass(alone.train));
+  });
+});

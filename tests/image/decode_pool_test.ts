@@ -17,9 +17,11 @@ const SETTINGS: DecodeSettings = {
 Deno.test("DecodePool decodes the same on workers and on this thread, with leave to read alone", {
   permissions: { read: true },
 }, async () => {
-  const here = new DecodePool(SETTINGS, 0);
-  const workers = new DecodePool(SETTINGS, 3);
-  for (const round of [1, 2]) {
+  const here = new DecodePool(SETTINGS, { workers: 0, group: 3 });
+  const workers = new DecodePool(SETTINGS, { workers: 3, group: 3 });
+  for (const round of [1, 2, 3]) {
+    workers.helping = round === 2;
+    assertEquals(workers.width, workers.helping ? 2 * 2 * 3 + 2 : 3 * 2 * 3);
     const files = await Promise.all(NAMES.map((name) => workers.decode(`${IMAGES}/${name}`)));
     for (const [i, name] of NAMES.entries()) {
       assertEquals(files[i], await here.decode(`${IMAGES}/${name}`), `${name}, round ${round}`);
@@ -30,15 +32,23 @@ Deno.test("DecodePool decodes the same on workers and on this thread, with leave
 });
 
 Deno.test("DecodePool gives a worker's reason for a file that cannot be read, and goes on", async () => {
-  const pool = new DecodePool(SETTINGS, 2);
+  const pool = new DecodePool(SETTINGS, { workers: 2, group: 3 });
   await assertRejects(() => pool.decode(`${IMAGES}/expected.json`), Error, "it looks like text");
   await assertRejects(() => pool.decode(`${IMAGES}/none.png`), Error, "no such file or directory");
   assertEquals((await pool.decode(`${IMAGES}/rgb.png`)).width, 37);
   pool.close();
 });
 
+Deno.test("DecodePool tells each file of a group for itself", async () => {
+  const pool = new DecodePool(SETTINGS, { workers: 1, group: 8 });
+  const names = ["rgb.png", "none.png", "420.jpg", "expected.json", "gray.png"];
+  const results = await Promise.allSettled(names.map((name) => pool.decode(`${IMAGES}/${name}`)));
+  assertEquals(results.map(({ status }) => status === "fulfilled"), [true, false, true, false, true]);
+  pool.close();
+});
+
 Deno.test("DecodePool.close() leaves nobody waiting", async () => {
-  const pool = new DecodePool(SETTINGS, 2);
+  const pool = new DecodePool(SETTINGS, { workers: 2, group: 3 });
   const files = NAMES.map((name) => pool.decode(`${IMAGES}/${name}`));
   pool.close();
   assertEquals((await Promise.all(files)).map(({ data }) => data.length), NAMES.map(() => 60));
