@@ -36,6 +36,16 @@ export function arrayKernels(
       return layout === undefined ? slow(kernelArguments) : elementwise(layout, operation, a, b);
     };
   };
+  const clip = (x: TensorInfo, least: number, most: number): TensorInfo => {
+    const out = ops.output(x.shape);
+    ops.clip(x, [least, most], sizeOf(x.shape), ops.place(out));
+    return out;
+  };
+  // tfjs's own kernels count axes from the first alone
+  const along = (kernelName: string): KernelFunction => ({ inputs, attrs, backend }) => {
+    const axis = attrs.axis < 0 ? attrs.axis + inputs.x.shape.length : attrs.axis;
+    return stock(kernelName)({ inputs, attrs: { ...attrs, axis }, backend });
+  };
   return {
     Identity: ({ inputs: { x }, backend }) => {
       (backend as WasmBackend).incRef(x.dataId);
@@ -45,11 +55,13 @@ export function arrayKernels(
     Sub: binary("Sub", 1),
     Multiply: binary("Multiply", 2),
     RealDiv: binary("RealDiv", 3),
-    Prelu: ({ inputs: { x, alpha } }) => {
-      assertFloats("Prelu", x, alpha);
+    Maximum: binary("Maximum", 5),
+    Minimum: binary("Minimum", 6),
+    Prelu: (kernelArguments) => {
+      const { x, alpha } = kernelArguments.inputs as { x: TensorInfo; alpha: TensorInfo };
+      if (x.dtype !== "float32" || alpha.dtype !== "float32") return stock("Prelu")(kernelArguments);
       const layout = broadcast(x.shape, alpha.shape);
-      if (layout === undefined) return composedPrelu(tools, x, alpha);
-      return elementwise(layout, 4, x, alpha);
+      return layout === undefined ? stock("Prelu")(kernelArguments) : elementwise(layout, 4, x, alpha);
     },
     Relu: (kernelArguments) => {
       const { x } = kernelArguments.inputs as { x: TensorInfo };
@@ -59,6 +71,15 @@ export function arrayKernels(
       if (pending !== undefined) pending.compute(ops.place(out), { relu: true });
       else if (!reluOfNormalization(tools, x, out)) ops.relu(x, sizeOf(x.shape), ops.place(out));
       return out;
+    },
+    Relu6: (kernelArguments) => {
+      const { x } = kernelArguments.inputs as { x: TensorInfo };
+      return x.dtype === "float32" ? clip(x, 0, 6) : stock("Relu6")(kernelArguments);
+    },
+    ClipByValue: (kernelArguments) => {
+      const { inputs, attrs: { clipValueMin, clipValueMax } } = kernelArguments;
+      const { x } = inputs as { x: TensorInfo };
+      return x.dtype === "float32" ? clip(x, clipValueMin, clipValueMax) : stock("ClipByValue")(kernelArguments);
     },
     ReluGradient: ({ inputs }) => {
       const [dy, y] = [inputs.dy, inputs.y].map(asItIs);
@@ -75,7 +96,11 @@ export function arrayKernels(
       };
       return tools.deferred.defer(dy.shape, pending);
     },
-    BatchMatMul: ({ inputs: { a, b }, attrs }) => multiply(tools, "BatchMatMul", a, b, attrs),
+    BatchMatMul: (kernelArguments) => {
+      const { inputs: { a, b }, attrs } = kernelArguments;
+      if (a.dtype !== "float32" || b.dtype !== "float32") return stock("BatchMatMul")(kernelArguments);
+      return multiply(tools, "BatchMatMul", a, b, attrs);
+    },
     _FusedMatMul: ({ inputs: { a, b, bias, preluActivationWeights }, attrs }) => {
       const product = multiply(tools, "_FusedMatMul", a, b, attrs, bias);
       return attrs.activation === "relu" && (bias === undefined || isBias(bias, product))
@@ -113,6 +138,8 @@ export function arrayKernels(
       );
       return dx;
     },
+    Cumsum: along("Cumsum"),
+    Cumprod: along("Cumprod"),
     GatherV2: (kernelArguments) => {
       const { inputs: { x, indices }, attrs, backend } = kernelArguments;
       const axis = attrs.axis ?? 0;
@@ -130,16 +157,6 @@ export function arrayKernels(
       return out;
     },
   };
-}
-
-/** A rectifier whose slope below zero is learned, with an `alpha` that is broadcast in an unusual way. */
-function composedPrelu({ run, free }: KernelTools, x: TensorInfo, alpha: TensorInfo): TensorInfo {
-  const positive = run("Relu", { x });
-  const negative = run("Sub", { a: x, b: positive });
-  const scaled = run("Multiply", { a: negative, b: alpha });
-  const out = run("Add", { a: positive, b: scaled });
-  for (const tensor of [positive, negative, scaled]) free(tensor);
-  return out;
 }
 
 function multiply(

@@ -258,6 +258,12 @@ export class NativeOps {
     this.#pool.run("relu", tasks, [this.place(x), out, count, tasks]);
   }
 
+  /** `out = min(max(x, least), most)`; NaN stays. */
+  clip(x: TensorInfo, [least, most]: [number, number], count: number, out: number): void {
+    const tasks = this.#tasks(count);
+    this.#pool.run("clip", tasks, [this.place(x), out, count, tasks], [least, most]);
+  }
+
   reluGradient(dy: TensorInfo, y: TensorInfo, count: number, out: number): void {
     const tasks = this.#tasks(count);
     this.#pool.run("relu_gradient", tasks, [this.place(dy), this.place(y), out, count, tasks]);

@@ -42,11 +42,38 @@ export async function startTfjsModule(): Promise<StartedModule> {
   const binary = memory === undefined
     ? (await import("./tfjs_single_binary.js")).ownMemory
     : (await import("./tfjs_binary.js")).sharedMemory;
-  const { exports } = await WebAssembly.instantiate(binary, imports(() => memory!, () => wasm, memory));
+  const complaints = new Complaints();
+  const { exports } = await WebAssembly.instantiate(binary, imports(() => memory!, () => wasm, memory, complaints));
   wasm = exports as Wasm;
   memory ??= exports.memory as WebAssembly.Memory;
   wasm.__wasm_call_ctors();
-  return { module: emulateModule(wasm, memory), memory, unshared: shared.refusal };
+  return { module: emulateModule(wasm, memory, complaints), memory, unshared: shared.refusal };
+}
+
+/** What the binary prints: why a kernel did not compute, for one that it takes no data of this type. */
+class Complaints {
+  #text = "";
+
+  /** Takes what WASI's `fd_write` is to write, and says how much that is: at none C's library would try for ever. */
+  write(memory: WebAssembly.Memory, parts: number, count: number, written: number): void {
+    const words = new DataView(memory.buffer);
+    let total = 0;
+    for (let part = parts; part < parts + count * 8; part += 8) {
+      const [place, bytes] = [words.getUint32(part, true), words.getUint32(part + 4, true)];
+      // a decoder takes no shared memory
+      this.#text += new TextDecoder().decode(new Uint8Array(memory.buffer, place, bytes).slice());
+      total += bytes;
+    }
+    words.setUint32(written, total, true);
+  }
+
+  /** Throws if something was printed since the last time. */
+  assertNone(): void {
+    if (this.#text === "") return;
+    const text = this.#text.trim();
+    this.#text = "";
+    throw new MlflowError("INVALID_PARAMETER_VALUE", text, { action: "Cannot compute on the wasm backend" });
+  }
 }
 
 /** A memory that workers can share, or why the runtime gives none. */
@@ -66,11 +93,13 @@ function sharedMemory(): { memory?: WebAssembly.Memory; refusal?: string } {
  * @param memory the memory once there is one, given or the binary's own
  * @param wasm the binary's exports once it has started
  * @param given the memory that the binary is to import
+ * @param complaints takes what the binary prints
  */
 function imports(
   memory: () => WebAssembly.Memory,
   wasm: () => Wasm,
   given: WebAssembly.Memory | undefined,
+  complaints: Complaints,
 ): WebAssembly.Imports {
   const nothing = () => 0;
   const refuse = () => 6; // EAGAIN: no further thread
@@ -102,7 +131,14 @@ function imports(
       emscripten_get_heap_max: () => MOST_BYTES,
       emscripten_resize_heap: (bytes: number) => Number(grow(memory(), bytes >>> 0)),
     },
-    wasi_snapshot_preview1: { fd_close: nothing, fd_write: nothing, fd_seek: nothing },
+    wasi_snapshot_preview1: {
+      fd_close: nothing,
+      fd_write: (_file: number, parts: number, count: number, written: number) => {
+        complaints.write(memory(), parts >>> 0, count, written >>> 0);
+        return 0;
+      },
+      fd_seek: nothing,
+    },
   };
 }
 
@@ -121,7 +157,7 @@ function grow(memory: WebAssembly.Memory, wanted: number): boolean {
   return false;
 }
 
-function emulateModule(wasm: Wasm, memory: WebAssembly.Memory): TfjsModule {
+function emulateModule(wasm: Wasm, memory: WebAssembly.Memory, complaints: Complaints): TfjsModule {
   let heap = new Uint8Array(memory.buffer);
   const heapNow = () => {
     if (heap.buffer !== memory.buffer) heap = new Uint8Array(memory.buffer);
@@ -129,16 +165,24 @@ function emulateModule(wasm: Wasm, memory: WebAssembly.Memory): TfjsModule {
   };
   const cwrap: TfjsModule["cwrap"] = (name, _returns, takes = []) => {
     const call = wasm[name];
-    if (!takes.includes("array")) return call as (...values: unknown[]) => unknown;
+    if (!takes.includes("array")) {
+      return (...values) => {
+        const result = call(...values as number[]);
+        complaints.assertNone();
+        return result;
+      };
+    }
     return (...values) => {
       const stack = wasm.stackSave();
       try {
-        return call(...values.map((value, i) => {
+        const result = call(...values.map((value, i) => {
           if (takes[i] !== "array") return value as number;
           const place = wasm.stackAlloc((value as Uint8Array).length);
           heapNow().set(value as Uint8Array, place);
           return place;
         }));
+        complaints.assertNone();
+        return result;
       } finally {
         wasm.stackRestore(stack);
       }

@@ -1,12 +1,11 @@
 import { arrayKernels } from "./array_kernels.ts";
 import { batchNormKernels } from "./batch_norm.ts";
-import { boolKernels } from "./bool_kernels.ts";
-import { clipByValue } from "./clip_by_value.ts";
-import { onWasmHeap } from "./cpu_kernel.ts";
+import { type CpuBackend, onWasmHeap } from "./cpu_kernel.ts";
 import type { DeferredData } from "./deferred_data.ts";
 import { dropoutKernels } from "./dropout.ts";
 import { convolutionKernels, type KernelTools, poolKernels, type Windows } from "./image_kernels.ts";
 import type { NativeOps } from "./native_ops.ts";
+import { whereRight } from "./stock_kernels.ts";
 import { unsortedSegmentSum } from "./unsorted_segment_sum.ts";
 import type {
   KernelArguments,
@@ -16,7 +15,6 @@ import type {
   WasmBackend,
   WindowInfo,
 } from "./wasm_backend.ts";
-import { WasmOps } from "./wasm_ops.ts";
 
 /** What the kernels need of TensorFlow.js: its registry of kernels and its window arithmetic. */
 export interface KernelRegistry {
@@ -24,7 +22,7 @@ export interface KernelRegistry {
   getKernelsForBackend(backendName: string): KernelConfig[];
   registerKernel(config: KernelConfig): void;
   unregisterKernel(kernelName: string, backendName: string): void;
-  buffer(shape: number[], dtype: string, values: ArrayLike<number>): { values: ArrayLike<number> };
+  findBackendFactory(backendName: string): () => object;
   readonly backend_util: {
     // deno-lint-ignore no-explicit-any -- tfjs's tuples of fixed rank, handed through
     computeConv2DInfo(...args: any[]): WindowInfo;
@@ -46,8 +44,8 @@ export function registerTrainingKernels(
   deferred: DeferredData,
 ): void {
   // those of tfjs, before any is replaced
-  const stocks = new Map(tf.getKernelsForBackend("wasm").map(({ kernelName, kernelFunc }) => [kernelName, kernelFunc]));
-  const stock = (kernelName: string): KernelFunction => stocks.get(kernelName) ?? (() => missing(kernelName));
+  const stocks = stockKernels(tf);
+  const stock = (kernelName: string): KernelFunction => stocks[kernelName] ?? (() => missing(kernelName));
   const found = new Map<string, KernelFunction>();
   const lookUp = (kernelName: string): KernelFunction => {
     const kernel = found.get(kernelName) ?? tf.getKernel(kernelName, "wasm")?.kernelFunc ?? missing(kernelName);
@@ -61,18 +59,15 @@ export function registerTrainingKernels(
     run: (kernelName, inputs, attrs) => lookUp(kernelName)({ inputs, attrs, backend }) as TensorInfo,
     free: (tensor) => void backend.disposeData(tensor.dataId),
   };
-  const wasmOps = new WasmOps(lookUp, backend);
   const kernels: Record<string, KernelFunction> = {
-    ...kernelsOfCpu(tf),
+    ...stocks,
     ...convolutionKernels(tools),
     ...poolKernels(tools),
     ...arrayKernels(tools, stock),
     ...batchNormKernels(tools),
     ...dropoutKernels(tools),
-    ...boolKernels(wasmOps, stock),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>
       unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),
-    ClipByValue: (kernelArguments) => clipByValue(wasmOps, stock("ClipByValue"), kernelArguments),
   };
   for (const [kernelName, kernelFunc] of Object.entries(kernels)) {
     const replaced = tf.getKernel(kernelName, "wasm");
@@ -82,15 +77,25 @@ export function registerTrainingKernels(
   }
 }
 
-/** Kernels that tfjs-wasm gets wrong, for negative inputs of the pools or altogether. */
-const WRONG = ["MaxPool3D", "MaxPool3DGrad", "Conv3DBackpropInputV2"];
-
-/** Those that tfjs-wasm lacks or gets wrong, and that are too rare for native code, as the cpu backend computes them. */
-function kernelsOfCpu(tf: KernelRegistry): Record<string, KernelFunction> {
+/**
+ * tfjs's own kernels: those of the wasm backend where they are right, and those of the cpu backend for what is left,
+ * which is too rare for native code.
+ */
+function stockKernels(tf: KernelRegistry): Record<string, KernelFunction> {
   const kernels: Record<string, KernelFunction> = {};
+  for (const { kernelName, kernelFunc } of tf.getKernelsForBackend("wasm")) kernels[kernelName] = kernelFunc;
+  let backend: CpuBackend | undefined;
+  const cpu = (): CpuBackend => {
+    if (backend === undefined) {
+      backend = tf.findBackendFactory("cpu")() as CpuBackend;
+      backend.firstUse = false; // else it greets
+    }
+    return backend;
+  };
   for (const { kernelName, kernelFunc } of tf.getKernelsForBackend("cpu")) {
-    if (tf.getKernel(kernelName, "wasm") !== undefined && !WRONG.includes(kernelName)) continue;
-    kernels[kernelName] = onWasmHeap(kernelFunc, tf.buffer);
+    const stock = kernels[kernelName];
+    const onHeap = onWasmHeap(kernelName, kernelFunc, cpu);
+    kernels[kernelName] = stock === undefined ? onHeap : whereRight(kernelName, stock, onHeap);
   }
   return kernels;
 }

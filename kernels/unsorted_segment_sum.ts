@@ -8,7 +8,7 @@ import type { TensorInfo, WasmBackend } from "./wasm_backend.ts";
  *
  * @param x `[count, ...]`
  * @param segmentIds `[count]`, int32
- * @returns `[numSegments, ...]`
+ * @returns `[numSegments, ...]`, float32 as on the cpu backend
  */
 export function unsortedSegmentSum(
   backend: WasmBackend,
@@ -16,7 +16,7 @@ export function unsortedSegmentSum(
   segmentIds: TensorInfo,
   numSegments: number,
 ): TensorInfo {
-  const out = backend.makeOutput([numSegments, ...x.shape.slice(1)], x.dtype);
+  const out = backend.makeOutput([numSegments, ...x.shape.slice(1)], "float32");
   // only now: makeOutput may have grown the heap, and views taken before it would be detached
   const target = backend.typedArrayFromHeap(out);
   const input = backend.typedArrayFromHeap(x);

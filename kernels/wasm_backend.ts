@@ -52,7 +52,9 @@ export interface DataEntry {
 export interface WasmBackend {
   readonly dataIdMap: { get(dataId: object): DataEntry | undefined };
   /** Allocates room for a tensor. **May grow the heap: take typed arrays after it.** */
-  makeOutput(shape: number[], dtype: string): TensorInfo;
+  makeOutput(shape: number[], dtype: string, place?: number, values?: unknown): TensorInfo;
+  /** A copy of the data. */
+  readSync(dataId: object): ArrayLike<number>;
   /** A view of the tensor's data on the heap, valid until the next allocation. */
   typedArrayFromHeap(tensor: TensorInfo): Float32Array | Int32Array | Uint8Array;
   /** Takes one more reference. */

@@ -1,6 +1,6 @@
 #include "simd.h"
 
-enum { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_PRELU };
+enum { OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_DIVIDE, OP_PRELU, OP_MAXIMUM, OP_MINIMUM };
 
 typedef struct {
   const float *a;
@@ -35,6 +35,9 @@ typedef struct {
 #define MUL1(a, b) (a) * (b)
 #define DIV1(a, b) (a) / (b)
 #define PRELU1(a, b) (a) < 0 ? (a) * (b) : (a)
+// NaN where one of both is
+#define MAX1(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
+#define MIN1(a, b) ((a) < (b) || (a) != (a) ? (a) : (b))
 
 static inline vec prelu4(vec a, vec slope) { return wasm_v128_bitselect(mul(a, slope), a, wasm_f32x4_lt(a, ZERO)); }
 
@@ -49,6 +52,8 @@ KERNEL(binary)(const binary_arguments *a, int task, float *scratch) {
     case OP_MULTIPLY: BINARY_LOOPS(mul, MUL1) break;
     case OP_DIVIDE: BINARY_LOOPS(wasm_f32x4_div, DIV1) break;
     case OP_PRELU: BINARY_LOOPS(prelu4, PRELU1) break;
+    case OP_MAXIMUM: BINARY_LOOPS(wasm_f32x4_max, MAX1) break;
+    case OP_MINIMUM: BINARY_LOOPS(wasm_f32x4_min, MIN1) break;
   }
 }
 
@@ -63,6 +68,24 @@ KERNEL(relu)(const unary_arguments *a, int task, float *scratch) {
   int i = part_start(a->count, task, a->tasks), end = part_start(a->count, task + 1, a->tasks);
   for (; i + 4 <= end; i += 4) store(a->y + i, relu4(load(a->x + i)));
   for (; i < end; i++) a->y[i] = relu1(a->x[i]);
+}
+
+typedef struct {
+  const float *x;
+  float *y;
+  int count, tasks;
+  float least, most;
+} clip_arguments;
+
+/** y = min(max(x, least), most), NaN where x is NaN. */
+KERNEL(clip)(const clip_arguments *a, int task, float *scratch) {
+  int i = part_start(a->count, task, a->tasks), end = part_start(a->count, task + 1, a->tasks);
+  vec least = splat(a->least), most = splat(a->most);
+  for (; i + 4 <= end; i += 4) store(a->y + i, wasm_f32x4_min(wasm_f32x4_max(load(a->x + i), least), most));
+  for (; i < end; i++) {
+    float x = a->x[i];
+    a->y[i] = x > a->most ? a->most : x < a->least ? a->least : x;
+  }
 }
 
 typedef struct {

@@ -36,9 +36,9 @@ export function relativeDifference(actual: ArrayLike<number>, expected: ArrayLik
   let largest = 1e-6;
   let difference = 0;
   for (let i = 0; i < expected.length; i++) {
+    if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]));
     if (Object.is(actual[i], expected[i])) continue;
     if (!Number.isFinite(actual[i]) || !Number.isFinite(expected[i])) return Infinity;
-    largest = Math.max(largest, Math.abs(expected[i]));
     difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
   }
   return difference / largest;
