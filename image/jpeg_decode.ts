@@ -6,7 +6,15 @@ import type { Raster } from "./raster.ts";
 interface Decoder {
   readonly memory: WebAssembly.Memory;
   readonly __heap_base: WebAssembly.Global;
-  decode(file: number, length: number, width: number, height: number, planes: number, to: number): number;
+  decode(
+    file: number,
+    length: number,
+    width: number,
+    height: number,
+    planes: number,
+    to: number,
+    blocks: number,
+  ): number;
 }
 
 const PAGE_BYTES = 65_536;
@@ -22,26 +30,36 @@ let decoder: Decoder | undefined;
  * gray, else to 3.
  *
  * The pixels are those of libjpeg-turbo, and lie in memory that the next call overwrites. `undefined` where the file is
- * of another kind (progressive, CMYK, …) or damaged, so that another decoder has to say what it is.
+ * of another kind (CMYK, 4:4:0, …) or damaged, so that another decoder has to say what it is.
  */
 export function decodeJpeg(bytes: Uint8Array, { width, height }: ImageHeader): Raster | undefined {
   decoder ??= start();
   if (!decoder) return undefined;
   const { memory, __heap_base: { value: file } } = decoder;
+  const plane = padded(width) * padded(height);
   const planes = padded(file + bytes.length + 8);
-  const to = padded(planes + 3 * padded(width) * padded(height) + 64);
-  const missing = to + 3 * width * height + 48 - memory.buffer.byteLength;
+  const to = planes + 3 * plane + 64;
+  const blocks = padded(to + 3 * width * height + 48);
+  if (!grow(memory, blocks)) return undefined;
+  new Uint8Array(memory.buffer).set(bytes, file);
+  let channels = decoder.decode(file, bytes.length, width, height, planes, to, 0);
+  if (channels < 0 && grow(memory, blocks + 6 * plane)) {
+    channels = decoder.decode(file, bytes.length, width, height, planes, to, blocks);
+  }
+  if (memory.buffer.byteLength > KEPT_BYTES) decoder = undefined;
+  if (channels !== 1 && channels !== 3) return undefined;
+  return { width, height, channels, data: new Uint8Array(memory.buffer, to, width * height * channels) };
+}
+
+/** Whether the memory has so many bytes in the end. */
+function grow(memory: WebAssembly.Memory, bytes: number): boolean {
+  const missing = bytes - memory.buffer.byteLength;
   try {
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
-  const all = new Uint8Array(memory.buffer);
-  all.set(bytes, file);
-  const channels = decoder.decode(file, bytes.length, width, height, planes, to);
-  if (all.length > KEPT_BYTES) decoder = undefined;
-  if (channels !== 1 && channels !== 3) return undefined;
-  return { width, height, channels, data: all.subarray(to, to + width * height * channels) };
 }
 
 function start(): Decoder | undefined {

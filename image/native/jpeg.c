@@ -1,4 +1,5 @@
-// Decodes the JPEG files that nearly all are: baseline, 8 bits, gray or YCbCr in 4:4:4, 4:2:2 or 4:2:0, in one scan.
+// Decodes the JPEG files that nearly all are: 8 bits, gray or YCbCr in 4:4:4, 4:2:2 or 4:2:0, baseline in one scan or
+// progressive.
 // Whatever else a file is, or is wrong with it, the answer is 0 and another decoder has to look at it.
 //
 // The pixels are those of libjpeg-turbo by default: the accurate integer DCT and triangle-filtered chroma.
@@ -43,7 +44,16 @@ typedef struct {
   // A plane of whole MCUs, and how much of it the picture has.
   u8 *plane;
   int stride, width, height;
+  // Of a progressive file, the plane's blocks, and how many low bits of each coefficient are still to come (-1: all).
+  int16_t *blocks;
+  int8_t missing[64];
 } Component;
+
+typedef struct {
+  int width, height, count, maxH, maxV, mcusAcross, mcusDown, interval;
+  bool progressive;
+  Component components[3];
+} Frame;
 
 static int16_t quants[4][64];
 static bool quantThere[4];
@@ -266,45 +276,199 @@ static inline void fillBlock(int value, u8 *to, int stride) {
   for (int i = 0; i < 8; i++) wasm_v128_store64_lane(to + i * stride, all, 0);
 }
 
-static bool readScan(const u8 *at, Component *components, int count, int mcusAcross, int mcusDown, int interval) {
+// Whether the scan came to its end: what follows is a marker, and no bit is left over or was made up.
+static bool ended(const Reader *reader) {
+  int left = reader->count - reader->made;
+  return left >= 0 && left < 8 && reader->at[0] == 0xff;
+}
+
+// Goes past a restart marker, the `number`-th of the scan, where everything begins anew.
+static bool restarted(Reader *reader, int number, Component *components, int count) {
+  if (!ended(reader) || reader->at[1] != 0xd0 + (number & 7)) return false;
+  *reader = (Reader){.at = reader->at + 2};
+  for (int c = 0; c < count; c++) components[c].predicted = 0;
+  return true;
+}
+
+static bool readBaseline(const u8 *at, Frame *frame) {
   static int16_t block[64] __attribute__((aligned(16)));
   __builtin_memset(block, 0, sizeof block);
   Reader reader = {.at = at};
-  int restart = interval, number = 0;
-  for (int c = 0; c < count; c++) components[c].predicted = 0;
-  for (int my = 0; my < mcusDown; my++) {
-    for (int mx = 0; mx < mcusAcross; mx++) {
-      if (interval > 0 && restart-- == 0) {
-        if (reader.count - reader.made >= 8 || reader.count < reader.made) return false;
-        if (reader.at[0] != 0xff || reader.at[1] != 0xd0 + number) return false;
-        reader = (Reader){.at = reader.at + 2};
-        number = (number + 1) & 7;
-        restart = interval - 1;
-        for (int c = 0; c < count; c++) components[c].predicted = 0;
-      }
-      for (int c = 0; c < count; c++) {
-        Component *component = &components[c];
-        const int16_t *quant = quants[component->quant];
-        for (int y = 0; y < component->v; y++) {
-          for (int x = 0; x < component->h; x++) {
-            int last = readBlock(&reader, component, block);
-            if (last < 0) return false;
-            u8 *to = component->plane + (my * component->v + y) * 8 * component->stride + (mx * component->h + x) * 8;
-            if (last == 0) {
-              fillBlock(block[0] * quant[0], to, component->stride);
-              block[0] = 0;
-            } else {
-              inverseDct(block, quant, to, component->stride);
-              for (int i = 0; i < 64; i += 8) wasm_v128_store(block + i, wasm_i16x8_splat(0));
-            }
+  for (int mcu = 0; mcu < frame->mcusAcross * frame->mcusDown; mcu++) {
+    if (frame->interval > 0 && mcu > 0 && mcu % frame->interval == 0) {
+      if (!restarted(&reader, mcu / frame->interval - 1, frame->components, frame->count)) return false;
+    }
+    int my = mcu / frame->mcusAcross, mx = mcu % frame->mcusAcross;
+    for (int c = 0; c < frame->count; c++) {
+      Component *component = &frame->components[c];
+      const int16_t *quant = quants[component->quant];
+      for (int y = 0; y < component->v; y++) {
+        for (int x = 0; x < component->h; x++) {
+          int last = readBlock(&reader, component, block);
+          if (last < 0) return false;
+          u8 *to = component->plane + (my * component->v + y) * 8 * component->stride + (mx * component->h + x) * 8;
+          if (last == 0) {
+            fillBlock(block[0] * quant[0], to, component->stride);
+            block[0] = 0;
+          } else {
+            inverseDct(block, quant, to, component->stride);
+            for (int i = 0; i < 64; i += 8) wasm_v128_store(block + i, wasm_i16x8_splat(0));
           }
         }
       }
-      if (reader.count < reader.made) return false;
+    }
+    if (reader.count < reader.made) return false;
+  }
+  return ended(&reader) && reader.at[1] == 0xd9;
+}
+
+// What a progressive scan brings: the coefficients `from` to `to`, down to the bit `bit`; `refines`: that bit alone.
+typedef struct {
+  int from, to, bit;
+  bool refines;
+  // How many blocks more have nothing.
+  u32 empty;
+} Band;
+
+static inline u32 bitsOf(Reader *reader, int count) {
+  refill(reader);
+  u32 bits = (u32)(reader->bits >> 32 >> (32 - count));
+  drop(reader, count);
+  return bits;
+}
+
+static bool readDc(Reader *reader, Component *component, const Band *band, int16_t *block) {
+  if (band->refines) {
+    if (bitsOf(reader, 1)) block[0] |= (int16_t)(1 << band->bit);
+    return true;
+  }
+  refill(reader);
+  int bits = symbolOf(reader, &huffman[0][component->dc]);
+  if (bits < 0) return false;
+  if (bits > 0) component->predicted += valueOf(reader, bits);
+  block[0] = (int16_t)((u32)component->predicted << band->bit);
+  return true;
+}
+
+static bool readAc(Reader *reader, const Huffman *table, Band *band, int16_t *block) {
+  if (band->empty > 0) {
+    band->empty--;
+    return true;
+  }
+  for (int k = band->from; k <= band->to; k++) {
+    refill(reader);
+    int symbol = symbolOf(reader, table);
+    if (symbol < 0) return false;
+    int zeros = symbol >> 4, bits = symbol & 15;
+    if (bits == 0 && zeros < 15) {
+      band->empty = (1u << zeros) - 1 + (zeros > 0 ? bitsOf(reader, zeros) : 0);
+      return true;
+    }
+    k += zeros;
+    if (bits == 0) continue;
+    if (k > band->to) return false;
+    block[ZIGZAG[k]] = (int16_t)((u32)valueOf(reader, bits) << band->bit);
+  }
+  return true;
+}
+
+// One more bit for a coefficient that is not zero.
+static inline void refine(Reader *reader, const Band *band, int16_t *value) {
+  if (bitsOf(reader, 1) && (*value & 1 << band->bit) == 0) *value += (int16_t)(*value > 0 ? 1 << band->bit : -(1 << band->bit));
+}
+
+static bool refineAc(Reader *reader, const Huffman *table, Band *band, int16_t *block) {
+  int k = band->from;
+  for (; band->empty == 0 && k <= band->to; k++) {
+    refill(reader);
+    int symbol = symbolOf(reader, table);
+    if (symbol < 0) return false;
+    int zeros = symbol >> 4, value = 0;
+    if ((symbol & 15) > 1) return false;
+    if ((symbol & 15) == 1) {
+      value = bitsOf(reader, 1) ? 1 << band->bit : -(1 << band->bit);
+    } else if (zeros < 15) {
+      band->empty = (1u << zeros) + (zeros > 0 ? bitsOf(reader, zeros) : 0);
+      break;
+    }
+    for (; k <= band->to; k++) {
+      int16_t *at = &block[ZIGZAG[k]];
+      if (*at != 0) refine(reader, band, at);
+      else if (zeros-- == 0) break;
+    }
+    if (value == 0) continue;
+    if (k > band->to) return false;
+    block[ZIGZAG[k]] = (int16_t)value;
+  }
+  if (band->empty == 0) return true;
+  for (; k <= band->to; k++) {
+    if (block[ZIGZAG[k]] != 0) refine(reader, band, &block[ZIGZAG[k]]);
+  }
+  band->empty--;
+  return true;
+}
+
+static inline int16_t *blockAt(const Component *component, int y, int x) {
+  return component->blocks + (y * (component->stride / 8) + x) * 64;
+}
+
+// Reads a scan of some of the components; says where it ends, null where the data is damaged.
+static const u8 *readProgressive(const u8 *at, const Frame *frame, Component **components, int count, Band band) {
+  for (int c = 0; c < count; c++) {
+    components[c]->predicted = 0;
+    for (int k = band.from; k <= band.to; k++) {
+      if (components[c]->missing[k] != (band.refines ? band.bit + 1 : -1)) return 0;
+      components[c]->missing[k] = (int8_t)band.bit;
     }
   }
-  // What follows must be the end mark: no further scan, no bytes that were not understood.
-  return reader.count - reader.made < 8 && reader.at[0] == 0xff && reader.at[1] == 0xd9;
+  // A scan of one component has no MCUs, and the picture's blocks alone.
+  Component *single = count == 1 ? components[0] : 0;
+  int across = single ? (single->width + 7) / 8 : frame->mcusAcross;
+  int down = single ? (single->height + 7) / 8 : frame->mcusDown;
+  Reader reader = {.at = at};
+  for (int i = 0; i < across * down; i++) {
+    if (frame->interval > 0 && i > 0 && i % frame->interval == 0) {
+      if (band.empty > 0 || !restarted(&reader, i / frame->interval - 1, components[0], 1)) return 0;
+      for (int c = 1; c < count; c++) components[c]->predicted = 0;
+    }
+    int my = i / across, mx = i % across;
+    if (band.from > 0) {
+      const Huffman *table = &huffman[1][single->ac];
+      int16_t *block = blockAt(single, my, mx);
+      if (!(band.refines ? refineAc : readAc)(&reader, table, &band, block)) return 0;
+    } else if (single) {
+      if (!readDc(&reader, single, &band, blockAt(single, my, mx))) return 0;
+    } else {
+      for (int c = 0; c < count; c++) {
+        Component *component = components[c];
+        for (int y = 0; y < component->v; y++) {
+          for (int x = 0; x < component->h; x++) {
+            int16_t *block = blockAt(component, my * component->v + y, mx * component->h + x);
+            if (!readDc(&reader, component, &band, block)) return 0;
+          }
+        }
+      }
+    }
+    if (reader.count < reader.made) return 0;
+  }
+  return ended(&reader) && band.empty == 0 ? reader.at : 0;
+}
+
+// The planes of what the progressive scans brought, if they brought all.
+static bool makePlanes(Frame *frame) {
+  for (int c = 0; c < frame->count; c++) {
+    Component *component = &frame->components[c];
+    for (int k = 0; k < 64; k++) {
+      if (component->missing[k] != 0) return false;
+    }
+    for (int y = 0; y < (component->height + 7) / 8; y++) {
+      for (int x = 0; x < (component->width + 7) / 8; x++) {
+        inverseDct(blockAt(component, y, x), quants[component->quant], component->plane + y * 8 * component->stride + x * 8,
+                   component->stride);
+      }
+    }
+  }
+  return true;
 }
 
 // A row of a chroma plane at the picture's width, its zero at 0.
@@ -425,96 +589,139 @@ static inline u32 padded(int size) {
   return ((u32)size + 15) & ~15u;
 }
 
+// Reads a frame's header and lays its planes out.
+static bool readFrame(Frame *frame, const u8 *body, int size, u8 *planes, int16_t *blocks) {
+  if (frame->count > 0 || size < 6 || body[0] != 8) return false;
+  if (u16At(body + 1) != frame->height || u16At(body + 3) != frame->width) return false;
+  frame->count = body[5];
+  if ((frame->count != 1 && frame->count != 3) || size != 6 + 3 * frame->count) return false;
+  Component *all = frame->components;
+  for (int c = 0; c < frame->count; c++) {
+    const u8 *said = body + 6 + 3 * c;
+    all[c] = (Component){.id = said[0], .h = said[1] >> 4, .v = said[1] & 15, .quant = said[2]};
+    if (!(all[c].h - 1 < 4u && all[c].v - 1 < 4u && all[c].quant < 4)) return false;
+  }
+  // A single component is as large as the picture, whatever its factors say.
+  if (frame->count == 1) all[0].h = all[0].v = 1;
+  frame->maxH = all[0].h;
+  frame->maxV = all[0].v;
+  if (!((frame->maxH == 1 && frame->maxV == 1) || (frame->maxH == 2 && frame->maxV <= 2))) return false;
+  frame->mcusAcross = (frame->width + 8 * frame->maxH - 1) / (8 * frame->maxH);
+  frame->mcusDown = (frame->height + 8 * frame->maxV - 1) / (8 * frame->maxV);
+  const u32 plane = padded(frame->width) * padded(frame->height);
+  for (int c = 0; c < frame->count; c++) {
+    Component *component = &all[c];
+    if (c > 0 && (component->h != 1 || component->v != 1 || component->id == all[c - 1].id)) return false;
+    component->plane = planes + (u32)c * plane;
+    component->stride = frame->mcusAcross * 8 * component->h;
+    component->width = (frame->width * component->h + frame->maxH - 1) / frame->maxH;
+    component->height = (frame->height * component->v + frame->maxV - 1) / frame->maxV;
+    if (!frame->progressive) continue;
+    component->blocks = blocks + (u32)c * plane;
+    __builtin_memset(component->blocks, 0, plane * 2);
+    __builtin_memset(component->missing, -1, sizeof component->missing);
+  }
+  // libjpeg does not smooth what is as narrow as this.
+  return frame->maxH == 1 || all[1].width > 2;
+}
+
+// Reads a scan's header and the scan; says where it ends, null where the file is of another kind or damaged.
+static const u8 *readScan(const u8 *body, int size, Frame *frame, bool there[2][4]) {
+  if (frame->count == 0 || size < 6 || size != 4 + 2 * body[0]) return 0;
+  const int count = body[0];
+  if (count > frame->count || (!frame->progressive && count != frame->count)) return 0;
+  const u8 *spectrum = body + 1 + 2 * count;
+  Band band = {spectrum[0], spectrum[1], spectrum[2] & 15, spectrum[2] >> 4 != 0, 0};
+  if (!frame->progressive && (band.from != 0 || band.to != 63 || spectrum[2] != 0)) return 0;
+  if (frame->progressive) {
+    if (band.to > 63 || band.to < band.from || band.bit > 13 || (band.from == 0 && band.to > 0)) return 0;
+    if ((band.from > 0 && count > 1) || (band.refines && spectrum[2] >> 4 != band.bit + 1)) return 0;
+  }
+  Component *components[3];
+  int next = 0;
+  for (int c = 0; c < count; c++) {
+    const u8 *said = body + 1 + 2 * c;
+    // Those of a scan come in the order of the frame.
+    while (next < frame->count && frame->components[next].id != said[0]) next++;
+    if (next == frame->count) return 0;
+    Component *component = components[c] = &frame->components[next++];
+    component->dc = said[1] >> 4;
+    component->ac = said[1] & 15;
+    if (component->dc > 3 || component->ac > 3 || !quantThere[component->quant]) return 0;
+    bool usesDc = band.from == 0 && !band.refines, usesAc = band.to > 0;
+    if ((usesDc && !there[0][component->dc]) || (usesAc && !there[1][component->ac])) return 0;
+  }
+  if (frame->progressive) return readProgressive(body + size, frame, components, count, band);
+  return readBaseline(body + size, frame) ? body + size : 0;
+}
+
 /**
  * Decodes the file of `length` bytes at `file`, behind which 8 bytes more may be written, whose picture has
  * `width` x `height` pixels.
  *
  * `planes`: room for three planes of whole MCUs of 16x16 pixels and 64 bytes. `to`: room for 3 bytes a pixel and 48.
- * Gives the picture's channels, 1 or 3; 0 where it was not decoded.
+ * `blocks`: room for 2 bytes a pixel of the planes, or null.
+ * Gives the picture's channels, 1 or 3; 0 where it was not decoded; -1 where `blocks` is null and has to be there.
  */
-__attribute__((export_name("decode"))) int decode(u8 *file, u32 length, int width, int height, u8 *planes, u8 *to) {
+__attribute__((export_name("decode"))) int decode(u8 *file, u32 length, int width, int height, u8 *planes, u8 *to,
+                                                  int16_t *blocks) {
   // Where the file breaks off, the reader comes upon an end mark.
   for (int i = 0; i < 8; i += 2) file[length + i] = 0xff, file[length + i + 1] = 0xd9;
   const u8 *at = file + 2, *end = file + length;
-  Component components[3] = {0};
-  int count = 0, interval = 0, adobe = -1;
-  bool jfif = false, there[2][4] = {0};
+  Frame frame = {.width = width, .height = height};
+  int adobe = -1;
+  bool jfif = false, there[2][4] = {0}, scanned = false;
   __builtin_memset(quantThere, 0, sizeof quantThere);
   for (;;) {
-    if (end - at < 4 || at[0] != 0xff) return 0;
+    if (end - at < 2 || at[0] != 0xff) return 0;
     u8 marker = at[1];
+    if (marker == 0xd9 && scanned) break;
     const u8 *body = at + 4;
     at += 2;
+    if (end - at < 2) return 0;
     int size = u16At(at);
     if (size < 2 || size > end - at) return 0;
     at += size;
     size -= 2;
     if (marker == 0xdb) {
-      if (!readQuants(body, at)) return 0;
+      // A table belongs to the scans from there on; that of a component must stay.
+      if (scanned || !readQuants(body, at)) return 0;
     } else if (marker == 0xc4) {
       if (!readHuffman(body, at, there)) return 0;
-    } else if (marker == 0xc0 || marker == 0xc1) {
-      if (count > 0 || size < 6 || body[0] != 8 || u16At(body + 1) != height || u16At(body + 3) != width) return 0;
-      count = body[5];
-      if ((count != 1 && count != 3) || size != 6 + 3 * count) return 0;
-      for (int c = 0; c < count; c++) {
-        const u8 *said = body + 6 + 3 * c;
-        components[c] = (Component){.id = said[0], .h = said[1] >> 4, .v = said[1] & 15, .quant = said[2]};
-        if (!(components[c].h - 1 < 4u && components[c].v - 1 < 4u && said[2] < 4)) return 0;
-      }
+    } else if (marker == 0xc0 || marker == 0xc1 || marker == 0xc2) {
+      frame.progressive = marker == 0xc2;
+      if (frame.progressive && !blocks) return -1;
+      if (!readFrame(&frame, body, size, planes, blocks)) return 0;
     } else if (marker == 0xdd) {
       if (size != 2) return 0;
-      interval = u16At(body);
+      frame.interval = u16At(body);
     } else if (marker == 0xe0) {
       if (size >= 14 && sameBytes(body, (const u8 *)"JFIF", 5)) jfif = true;
     } else if (marker == 0xee) {
       if (size >= 12 && sameBytes(body, (const u8 *)"Adobe", 5)) adobe = body[11];
     } else if (marker == 0xda) {
-      if (count == 0 || size != 4 + 2 * count || body[0] != count) return 0;
-      for (int c = 0; c < count; c++) {
-        const u8 *said = body + 1 + 2 * c;
-        Component *component = &components[c];
-        component->dc = said[1] >> 4;
-        component->ac = said[1] & 15;
-        if (said[0] != component->id || component->dc > 3 || component->ac > 3) return 0;
-        if (!there[0][component->dc] || !there[1][component->ac] || !quantThere[component->quant]) return 0;
-      }
-      const u8 *spectrum = body + 1 + 2 * count;
-      if (spectrum[0] != 0 || spectrum[1] != 63 || spectrum[2] != 0) return 0;
-      break;
+      at = readScan(body, size, &frame, there);
+      if (!at) return 0;
+      scanned = true;
+      if (!frame.progressive) break;
     } else if ((marker < 0xe0 || marker > 0xef) && marker != 0xfe) {
       return 0;
     }
   }
-  // A single component is as large as the picture, whatever its factors say.
-  if (count == 1) components[0].h = components[0].v = 1;
-  const int maxH = components[0].h, maxV = components[0].v;
-  if (!((maxH == 1 && maxV == 1) || (maxH == 2 && maxV == 1) || (maxH == 2 && maxV == 2))) return 0;
-  const int mcusAcross = (width + 8 * maxH - 1) / (8 * maxH), mcusDown = (height + 8 * maxV - 1) / (8 * maxV);
-  for (int c = 0; c < count; c++) {
-    Component *component = &components[c];
-    if (c > 0 && (component->h != 1 || component->v != 1)) return 0;
-    component->plane = planes + (u32)c * padded(width) * padded(height);
-    component->stride = mcusAcross * 8 * component->h;
-    component->width = (width * component->h + maxH - 1) / maxH;
-    component->height = (height * component->v + maxV - 1) / maxV;
-  }
-  if (count == 3 && !isYcc(components, jfif, adobe)) return 0;
-  // libjpeg does not smooth what is as narrow as this.
-  if (maxH == 2 && components[1].width <= 2) return 0;
-  if (!readScan(at, components, count, mcusAcross, mcusDown, interval)) return 0;
+  if (frame.count == 3 && !isYcc(frame.components, jfif, adobe)) return 0;
+  if (frame.progressive && !makePlanes(&frame)) return 0;
 
-  const Component *luma = &components[0];
+  const Component *luma = &frame.components[0];
   static int16_t cb[WIDEST + 64], cr[WIDEST + 64];
   for (int row = 0; row < height; row++) {
     const u8 *from = luma->plane + row * luma->stride;
-    if (count == 1) {
+    if (frame.count == 1) {
       __builtin_memcpy(to + (u32)row * (u32)width, from, (u32)width);
       continue;
     }
-    widen(&components[1], row, maxH, maxV, cb);
-    widen(&components[2], row, maxH, maxV, cr);
+    widen(&frame.components[1], row, frame.maxH, frame.maxV, cb);
+    widen(&frame.components[2], row, frame.maxH, frame.maxV, cr);
     colourRow(from, cb, cr, to + (u32)row * (u32)width * 3, width);
   }
-  return count;
+  return frame.count;
 }

@@ -194,6 +194,8 @@ for name, (w, h), options in (
     ("loud_420.jpg", (33, 17), {"quality": 100, "subsampling": 2, "optimize": True}),
     ("coarse_420.jpg", (40, 35), {"quality": 1, "subsampling": 2}),
     ("restart_422.jpg", (35, 9), {"quality": 75, "subsampling": 1, "restart_marker_blocks": 1}),
+    ("progressive_420.jpg", (35, 18), {"quality": 60, "subsampling": 2, "progressive": True}),
+    ("progressive_422.jpg", (21, 20), {"subsampling": 1, "progressive": True, "restart_marker_blocks": 2}),
 ):
     save(name, np.random.RandomState(5).randint(0, 2, (h, w, 3)).astype(np.uint8) * 255, **options)
 save("rgb_encoded.jpg", RGB, quality=85, keep_rgb=True)
