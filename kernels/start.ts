@@ -3,6 +3,7 @@ import { DeferredData } from "./deferred_data.ts";
 import { type DropoutLibrary, replaceDropout } from "./dropout.ts";
 import { type EngineLibrary, replaceSaving } from "./engine.ts";
 import { type GradientRegistry, registerGradients } from "./gradients.ts";
+import { type LossLibrary, replaceLosses } from "./losses.ts";
 import { PLAIN_SIMD, RELAXED_SIMD } from "./native_code.ts";
 import { NativeOps } from "./native_ops.ts";
 import { type OptimizerLibrary, replaceOptimizers } from "./optimizers.ts";
@@ -19,6 +20,7 @@ export type Library =
   & BatchNormLibrary
   & DropoutLibrary
   & EngineLibrary
+  & LossLibrary
   & {
     registerBackend(name: string, factory: () => object, priority?: number): boolean;
     removeBackend(name: string): void;
@@ -58,6 +60,7 @@ export async function startWasmBackend(tf: Library, threads: number): Promise<St
   replaceBatchNormalization(tf);
   replaceDropout(tf);
   replaceSaving(tf);
+  replaceLosses(tf);
   tf.removeBackend("wasm");
   tf.registerBackend("wasm", () => backend, 2);
   if (!await tf.setBackend("wasm")) throw new Error("TensorFlow.js does not start it");

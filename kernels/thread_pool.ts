@@ -266,7 +266,7 @@ for (;;) {
   const claims = Atomics.load(control, ${WORD.claims});
   const left = claims & 0xffff;
   if (left === 0) {
-    if (++idle < 20000) continue;
+    if (++idle < 100000) continue;
     Atomics.add(control, ${WORD.sleepers}, 1);
     Atomics.wait(control, ${WORD.claims}, claims);
     Atomics.sub(control, ${WORD.sleepers}, 1);

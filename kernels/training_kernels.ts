@@ -4,6 +4,7 @@ import { type CpuBackend, onWasmHeap } from "./cpu_kernel.ts";
 import type { DeferredData } from "./deferred_data.ts";
 import { dropoutKernels } from "./dropout.ts";
 import { convolutionKernels, type KernelTools, poolKernels, type Windows } from "./image_kernels.ts";
+import { lossKernels } from "./losses.ts";
 import type { NativeOps } from "./native_ops.ts";
 import { whereRight } from "./stock_kernels.ts";
 import { unsortedSegmentSum } from "./unsorted_segment_sum.ts";
@@ -66,6 +67,7 @@ export function registerTrainingKernels(
     ...arrayKernels(tools, stock),
     ...batchNormKernels(tools),
     ...dropoutKernels(tools),
+    ...lossKernels(ops),
     UnsortedSegmentSum: ({ inputs: { x, segmentIds }, attrs }) =>
       unsortedSegmentSum(backend, x, segmentIds, attrs.numSegments),
   };
