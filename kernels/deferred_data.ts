@@ -25,10 +25,12 @@ interface BackendInternals {
   dataIdNextNumber: number;
   readonly wasm: {
     _malloc(bytes: number): number;
+    _free(place: number): void;
     readonly tfjs: { registerTensor(id: number, size: number, place: number): void };
   };
   incRef(dataId: object): void;
   refCount(dataId: object): number;
+  typedArrayFromHeap(tensor: TensorInfo): Float32Array | Int32Array | Uint8Array;
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
@@ -60,12 +62,22 @@ export class DeferredData {
       const entry = this.#lookUp(dataId);
       if (entry !== undefined) entry.refCount++;
     };
-    internals.refCount = (dataId) => this.#lookUp(dataId)?.refCount ?? 0;
+    internals.refCount = (dataId) => {
+      // data that moves to another backend takes this count along, and those that wait for it stay here
+      this.#computeWhere(({ sources }) => sources.some((source) => source.dataId === dataId));
+      return this.#lookUp(dataId)?.refCount ?? 0;
+    };
+    const view = internals.typedArrayFromHeap.bind(internals);
+    internals.typedArrayFromHeap = (tensor) => {
+      // it looks at the heap first, which is another buffer if computing the data makes it grow
+      internals.dataIdMap.get(tensor.dataId);
+      return view(tensor);
+    };
     internals.disposeData = (dataId, force = false) => {
       const entry = this.#lookUp(dataId);
       if (entry?.deferral === undefined) {
         // data that goes away by force, to another backend, may be what others wait to be computed from
-        if (force) this.#computeAll();
+        if (force) this.#computeWhere(() => true);
         return dispose(dataId, force);
       }
       if (--entry.refCount > 0 && !force) return false;
@@ -95,15 +107,20 @@ export class DeferredData {
     const { wasm } = this.#backend;
     const size = entry.shape.reduce((product, length) => product * length, 1);
     const place = wasm._malloc(size * 4) >>> 0;
+    try {
+      entry.deferral!.compute(place);
+    } catch (error) {
+      wasm._free(place);
+      throw error;
+    }
     wasm.tfjs.registerTensor(entry.id, size, place);
-    entry.deferral!.compute(place);
     entry.memoryOffset = place;
     this.#release(dataId, entry);
   }
 
-  #computeAll(): void {
+  #computeWhere(condition: (deferral: Deferral) => boolean): void {
     for (const [dataId, entry] of this.#waiting) {
-      if (entry.deferral !== undefined) this.#compute(dataId, entry);
+      if (entry.deferral !== undefined && condition(entry.deferral)) this.#compute(dataId, entry);
     }
   }
 

@@ -62,7 +62,10 @@ export interface OptimizerLibrary {
   getBackend(): string;
   engine(): {
     readonly registeredVariables: Record<string, Variable>;
-    readonly backend: { epsilon(): number; refCount(dataId: object): number };
+    readonly backend: {
+      epsilon(): number;
+      readonly dataIdMap: { get(dataId: object): { readonly refCount: number } };
+    };
   };
   tidy(work: () => void): void;
   fill(shape: number[], value: number): Tensor & { variable(trainable: boolean): Variable };
@@ -189,5 +192,6 @@ function replaceOptimizer(
 
 /** Gives a variable data of its own, where other tensors share it: clones, or what waits to be computed from it. */
 function own(tf: OptimizerLibrary, variable: Variable): void {
-  if (tf.engine().backend.refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
+  const { refCount } = tf.engine().backend.dataIdMap.get(variable.dataId);
+  if (refCount > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
 }

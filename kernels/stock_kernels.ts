@@ -1,5 +1,5 @@
 import { sizeOf } from "./array_kernels.ts";
-import type { KernelArguments, KernelFunction, TensorInfo } from "./wasm_backend.ts";
+import type { KernelArguments, KernelFunction, TensorInfo, WasmBackend } from "./wasm_backend.ts";
 
 /** Kernels of tfjs-wasm that copy data whatever its type is, and those that take whole numbers or booleans beside. */
 const ANY = [
@@ -72,12 +72,14 @@ export function whereRight(kernelName: string, stock: KernelFunction, cpu: Kerne
   const types = new Set(["float32", ...TYPES.get(kernelName) ?? []]);
   const isException = EXCEPTIONS[kernelName];
   return (kernelArguments) => {
-    const { inputs } = kernelArguments;
+    const { inputs, backend } = kernelArguments;
     for (const name in inputs) {
       const input: TensorInfo | null | undefined = inputs[name];
       if (input?.dtype === undefined) continue;
       // what they give for no entries at all is what the heap happens to hold
       if (!types.has(input.dtype) || sizeOf(input.shape) === 0) return cpu(kernelArguments);
+      // what waits is computed now, for it may make the heap grow, of which a kernel already has views
+      (backend as WasmBackend).dataIdMap.get(input.dataId);
     }
     return isException?.(kernelArguments) ? cpu(kernelArguments) : stock(kernelArguments);
   };

@@ -16,11 +16,10 @@ export function unsortedSegmentSum(
   segmentIds: TensorInfo,
   numSegments: number,
 ): TensorInfo {
+  for (const { dataId } of [x, segmentIds]) backend.dataIdMap.get(dataId);
   const out = backend.makeOutput([numSegments, ...x.shape.slice(1)], "float32");
-  // only now: makeOutput may have grown the heap, and views taken before it would be detached
-  const target = backend.typedArrayFromHeap(out);
-  const input = backend.typedArrayFromHeap(x);
-  const ids = backend.typedArrayFromHeap(segmentIds);
+  // only now: room for the result, and the sources if they waited, may have made the heap grow, which detaches views
+  const [input, ids, target] = [x, segmentIds, out].map((tensor) => backend.typedArrayFromHeap(tensor));
   target.fill(0);
   const size = x.shape.slice(1).reduce((product, length) => product * length, 1);
   for (let i = 0; i < ids.length; i++) {

@@ -166,8 +166,9 @@ for (
     },
   })
 ) {
-  Deno.test(`gradients and layers ${name} are the cpu backend's`, async () => {
-    const files = ["gradients", "layers", "training_kernels"].map((name) => `tests/kernels/${name}_test.ts`);
+  Deno.test(`gradients, layers and single operations ${name} are the cpu backend's`, async () => {
+    const names = ["gradients", "layers", "training_kernels", "stock_kernels", "deferred_data"];
+    const files = names.map((name) => `tests/kernels/${name}_test.ts`);
     await deno(["test", "-A", "--quiet", ...flags(runtime), ...files], { cwd: ROOT });
   });
 }

@@ -91,6 +91,25 @@ Deno.test("ThreadPool.start() waits for a worker no longer than its patience, an
   }
 });
 
+Deno.test("ThreadPool.run() asks for scratch again where there was no room for more", async () => {
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
+  let asked: number[] = [];
+  const heap = {
+    _malloc: (bytes: number) => {
+      asked.push(bytes);
+      if (bytes > 500_000) throw new Error("no room");
+      return 1024 * asked.length;
+    },
+    _free: () => {},
+  };
+  const pool = await ThreadPool.start({ code: kernels(), memory, heap, threads: 1 });
+  pool.run("nothing", 1, [], [], 60_000);
+  assertThrows(() => pool.run("nothing", 1, [], [], 600_000), Error, "no room");
+  asked = [];
+  pool.run("nothing", 1, [], [], 60_000);
+  assertEquals(asked.length, 1);
+});
+
 Deno.test("a pool that was closed says so", async () => {
   const { pool } = await startPool();
   pool.close();
