@@ -296,7 +296,7 @@ export class NativeOps {
     const tasks = this.#tasks(rows * columns);
     const input = this.place(x);
     const partial = this.#room(tasks * 2 * columns);
-    this.#pool.run("moments", tasks, [input, rows, columns, partial, tasks]);
+    this.#pool.run("moments", tasks, [input, rows, columns, partial, tasks], [], 2 * columns * 4);
     const floats = (place: number, count: number) => new Float32Array(this.#pool.memory.buffer, place, count);
     const partials = floats(partial, tasks * 2 * columns);
     const [means, variances] = [floats(mean, columns), floats(variance, columns)];
@@ -336,7 +336,8 @@ export class NativeOps {
     const tasks = this.#tasks(rows * columns);
     const places = [this.place(dy), ...this.#normalization(by)];
     const partial = this.#room(tasks * 2 * columns);
-    this.#pool.run("normalize_sums", tasks, [...places, Number(relu), rows, columns, partial, tasks]);
+    const words = [...places, Number(relu), rows, columns, partial, tasks];
+    this.#pool.run("normalize_sums", tasks, words, [], 2 * columns * 4);
     this.#addPartials(partial, tasks, 2 * columns, out, 2 * columns);
   }
 

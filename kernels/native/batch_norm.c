@@ -1,9 +1,8 @@
 /**
  * Batch normalization in training: each column of x[rows, columns] by its own mean and variance.
  *
- * What belongs to a column is kept in registers for a few columns while the rows of a block pass by. Most blocks are so
- * small that memory is read nearly in its order: what is read in another order comes at half the speed. Those of the
- * moments are larger, for the sake of their rounding.
+ * What belongs to a column is kept in registers for a few columns while the rows of a block pass by. Blocks are so
+ * small that memory is read nearly in its order: what is read in another order comes at half the speed.
  */
 #include "simd.h"
 
@@ -15,18 +14,24 @@ INLINE void put(float *to, vec v, const int lanes) {
 }
 INLINE void put_sum(float *to, vec v, const int lanes) { put(to, add(take(to, lanes), v), lanes); }
 
-/**
- * `block(vectors, lanes, a, task, from, to, column)` for all columns of each block [from, to) of a task's rows, of
- * so many floats or a little less, and few enough rows that the rounding of their sums does not tell.
- */
-#define FOR_EACH_BLOCK(block, floats, most, a, task)                                                       \
-  int end_ = part_start(a->rows, task + 1, a->tasks), step_ = min_int(max_int(floats / a->columns, 1), 512);\
-  for (int from = part_start(a->rows, task, a->tasks); from < end_; from += step_) {                       \
-    int to = min_int(from + step_, end_), column = 0;                                                      \
-    for (; column + 4 * most <= a->columns; column += 4 * most) block(most, 4, a, task, from, to, column); \
-    for (; column + 4 <= a->columns; column += 4) block(1, 4, a, task, from, to, column);                  \
-    for (; column < a->columns; column++) block(1, 1, a, task, from, to, column);                          \
+/** `block(vectors, lanes, a, from, to, column, ...)` for all columns of each block [from, to) of rows [first, last). */
+#define FOR_EACH_BLOCK(block, floats, most, a, first, last, ...)                                        \
+  for (int from = first, step_ = max_int(floats / a->columns, 1); from < last; from += step_) {         \
+    int to = min_int(from + step_, last), column = 0;                                                   \
+    for (; column + 4 * most <= a->columns; column += 4 * most) {                                       \
+      block(most, 4, a, from, to, column __VA_OPT__(, ) __VA_ARGS__);                                   \
+    }                                                                                                   \
+    for (; column + 4 <= a->columns; column += 4) {                                                     \
+      block(1, 4, a, from, to, column __VA_OPT__(, ) __VA_ARGS__);                                      \
+    }                                                                                                   \
+    for (; column < a->columns; column++) block(1, 1, a, from, to, column __VA_OPT__(, ) __VA_ARGS__);  \
   }
+
+/** Groups of a task's rows, [first, last), whose sums are added to the whole: the rounding of a long sum would tell. */
+#define FOR_EACH_GROUP(a, task)                                                                         \
+  int end_ = part_start(a->rows, task + 1, a->tasks);                                                   \
+  for (int first = part_start(a->rows, task, a->tasks), last = min_int(first + 512, end_); first < end_; \
+       first = last, last = min_int(first + 512, end_))
 
 typedef struct {
   const float *x;
@@ -35,35 +40,44 @@ typedef struct {
   int tasks;
 } moments_arguments;
 
-/**
- * Adds a block to the mean and the sum of squared distances of the rows before it, as Chan et al. do. Within the block
- * distances are from its first row, which keeps sums small wherever the numbers lie.
- */
-INLINE void moments_block(const int vectors, const int lanes, const moments_arguments *a, int task, int from, int to,
-                          int column) {
-  float *mean = a->partial + task * 2 * a->columns + column, *squares = mean + a->columns;
+/** Adds the distances of a block from the row `origin`, and their squares, to the sums. */
+INLINE void moments_block(const int vectors, const int lanes, const moments_arguments *a, int from, int to, int column,
+                          const float *origin, float *sums) {
   const float *x = a->x + from * a->columns + column;
-  vec first[4], sum[4], square[4];
-  UNROLL for (int v = 0; v < vectors; v++) first[v] = take(x + 4 * v, lanes), sum[v] = square[v] = ZERO;
+  vec zero[4], sum[4], square[4];
+  UNROLL for (int v = 0; v < vectors; v++) zero[v] = take(origin + column + 4 * v, lanes), sum[v] = square[v] = ZERO;
   for (int r = from; r < to; r++, x += a->columns) {
     UNROLL for (int v = 0; v < vectors; v++) {
-      vec distance = sub(take(x + 4 * v, lanes), first[v]);
+      vec distance = sub(take(x + 4 * v, lanes), zero[v]);
       sum[v] = add(sum[v], distance), square[v] = madd(distance, distance, square[v]);
     }
   }
-  float before = from - part_start(a->rows, task, a->tasks), count = to - from, all = before + count;
   UNROLL for (int v = 0; v < vectors; v++) {
-    vec average = mul(sum[v], splat(1 / count)), own = nmadd(average, sum[v], square[v]);
-    vec distance = add(sub(first[v], take(mean + 4 * v, lanes)), average);
-    put_sum(mean + 4 * v, mul(distance, splat(count / all)), lanes);
-    put_sum(squares + 4 * v, madd(mul(distance, distance), splat(before * count / all), own), lanes);
+    put_sum(sums + column + 4 * v, sum[v], lanes);
+    put_sum(sums + a->columns + column + 4 * v, square[v], lanes);
   }
 }
 
-/** The mean and the sum of the squared distances from it, one pair for each task. Tasks share the rows. */
+/**
+ * The mean and the sum of the squared distances from it, one pair for each task. Distances are from a group's first row
+ * to begin with, which keeps sums small wherever the numbers lie; groups are put together as Chan et al. do.
+ * Scratch: 2 * columns floats. Tasks share the rows.
+ */
 KERNEL(moments)(const moments_arguments *a, int task, float *scratch) {
-  clear_floats(a->partial + task * 2 * a->columns, 2 * a->columns);
-  FOR_EACH_BLOCK(moments_block, 4096, 4, a, task)
+  int columns = a->columns, start = part_start(a->rows, task, a->tasks);
+  float *mean = a->partial + task * 2 * columns, *squares = mean + columns;
+  clear_floats(mean, 2 * columns);
+  FOR_EACH_GROUP(a, task) {
+    const float *origin = a->x + first * columns;
+    clear_floats(scratch, 2 * columns);
+    FOR_EACH_BLOCK(moments_block, 256, 4, a, first, last, origin, scratch)
+    float before = first - start, count = last - first, all = before + count;
+    for (int c = 0; c < columns; c++) {
+      float average = scratch[c] / count, distance = origin[c] - mean[c] + average;
+      mean[c] += distance * (count / all);
+      squares[c] += scratch[columns + c] - average * scratch[c] + distance * distance * (before * count / all);
+    }
+  }
 }
 
 typedef struct {
@@ -72,8 +86,8 @@ typedef struct {
   int rows, columns, relu, tasks;
 } normalize_arguments;
 
-INLINE void normalize_block(const int vectors, const int lanes, const normalize_arguments *a, int task, int from,
-                            int to, int column) {
+INLINE void normalize_block(const int vectors, const int lanes, const normalize_arguments *a, int from, int to,
+                            int column) {
   int columns = a->columns, at = from * columns + column;
   const float *x = a->x + at;
   float *y = a->y + at;
@@ -93,7 +107,8 @@ INLINE void normalize_block(const int vectors, const int lanes, const normalize_
 
 /** y = (x - mean) * slope + offset. Tasks share the rows. */
 KERNEL(normalize)(const normalize_arguments *a, int task, float *scratch) {
-  FOR_EACH_BLOCK(normalize_block, 128, 2, a, task)
+  int first = part_start(a->rows, task, a->tasks), last = part_start(a->rows, task + 1, a->tasks);
+  FOR_EACH_BLOCK(normalize_block, 128, 2, a, first, last)
 }
 
 /** The gradient before a relu of the normalized values: dy where they are above zero, which is found out once more. */
@@ -108,9 +123,8 @@ typedef struct {
   int tasks;
 } normalize_sums_arguments;
 
-INLINE void normalize_sums_block(const int vectors, const int lanes, const normalize_sums_arguments *a, int task,
-                                 int from, int to, int column) {
-  float *sums = a->partial + task * 2 * a->columns + column, *products = sums + a->columns;
+INLINE void normalize_sums_block(const int vectors, const int lanes, const normalize_sums_arguments *a, int from,
+                                 int to, int column, float *sums) {
   int columns = a->columns, relu = a->relu, at = from * columns + column;
   const float *x = a->x + at, *dy = a->dy + at;
   vec mean[2], slope[2], offset[2], sum[2], product[2];
@@ -129,15 +143,22 @@ INLINE void normalize_sums_block(const int vectors, const int lanes, const norma
     }
   }
   UNROLL for (int v = 0; v < vectors; v++) {
-    put_sum(sums + 4 * v, sum[v], lanes);
-    put_sum(products + 4 * v, product[v], lanes);
+    put_sum(sums + column + 4 * v, sum[v], lanes);
+    put_sum(sums + columns + column + 4 * v, product[v], lanes);
   }
 }
 
-/** The sums of dy, and of dy * (x - mean), one pair for each task. Tasks share the rows. */
+/**
+ * The sums of dy, and of dy * (x - mean), one pair for each task. Scratch: 2 * columns floats. Tasks share the rows.
+ */
 KERNEL(normalize_sums)(const normalize_sums_arguments *a, int task, float *scratch) {
-  clear_floats(a->partial + task * 2 * a->columns, 2 * a->columns);
-  FOR_EACH_BLOCK(normalize_sums_block, 128, 2, a, task)
+  float *sums = a->partial + task * 2 * a->columns;
+  clear_floats(sums, 2 * a->columns);
+  FOR_EACH_GROUP(a, task) {
+    clear_floats(scratch, 2 * a->columns);
+    FOR_EACH_BLOCK(normalize_sums_block, 128, 2, a, first, last, scratch)
+    add_floats(sums, scratch, 2 * a->columns);
+  }
 }
 
 typedef struct {
@@ -147,7 +168,7 @@ typedef struct {
 } normalize_gradient_arguments;
 
 INLINE void normalize_gradient_block(const int vectors, const int lanes, const normalize_gradient_arguments *a,
-                                     int task, int from, int to, int column) {
+                                     int from, int to, int column) {
   int columns = a->columns, relu = a->relu, at = from * columns + column;
   const float *x = a->x + at, *dy = a->dy + at;
   float *dx = a->dx + at;
@@ -170,5 +191,6 @@ INLINE void normalize_gradient_block(const int vectors, const int lanes, const n
 
 /** dx = slope * (dy - shift - (x - mean) * tilt). Tasks share the rows. */
 KERNEL(normalize_gradient)(const normalize_gradient_arguments *a, int task, float *scratch) {
-  FOR_EACH_BLOCK(normalize_gradient_block, 128, 2, a, task)
+  int first = part_start(a->rows, task, a->tasks), last = part_start(a->rows, task + 1, a->tasks);
+  FOR_EACH_BLOCK(normalize_gradient_block, 128, 2, a, first, last)
 }
