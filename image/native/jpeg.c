@@ -584,7 +584,7 @@ static bool isYcc(const Component *c, bool jfif, int adobe) {
   return c[0].id == 1 && c[1].id == 2 && c[2].id == 3;
 }
 
-// The bytes of scratch memory that a picture needs, for planes of whole MCUs and for reading a little further.
+// A side of the picture in whole MCUs of any kind.
 static inline u32 padded(int size) {
   return ((u32)size + 15) & ~15u;
 }
