@@ -81,7 +81,8 @@ typedef struct {
 KERNEL(clip)(const clip_arguments *a, int task, float *scratch) {
   int i = part_start(a->count, task, a->tasks), end = part_start(a->count, task + 1, a->tasks);
   vec least = splat(a->least), most = splat(a->most);
-  for (; i + 4 <= end; i += 4) store(a->y + i, wasm_f32x4_min(wasm_f32x4_max(load(a->x + i), least), most));
+  // pmax and pmin give their first argument where one is NaN
+  for (; i + 4 <= end; i += 4) store(a->y + i, wasm_f32x4_pmin(wasm_f32x4_pmax(load(a->x + i), least), most));
   for (; i < end; i++) {
     float x = a->x[i];
     a->y[i] = x > a->most ? a->most : x < a->least ? a->least : x;
