@@ -355,6 +355,7 @@ INLINE void sum_gradients(const int taps, const winograd_gradient_sum_arguments 
     UNROLL for (int i = 0; i < TILE; i++) {
       const float *from = a->partial + (i * TILE + j) * a->count + at;
       m[i] = load(from);
+#pragma clang loop unroll(disable)
       for (int p = 1; p < a->partials; p++) m[i] = add(m[i], load(from + p * PLACES * a->count));
     }
     transform_products_line(taps, m, line);
