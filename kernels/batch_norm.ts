@@ -39,7 +39,7 @@ export function batchNormKernels(tools: KernelTools): Record<string, KernelFunct
       // rounded as the three operations that tfjs composes it of
       const share = Math.fround(1 - momentum);
       const follow = (moving: TensorInfo, value: TensorInfo, next: TensorInfo) => {
-        const [old, now, out] = [moving, value, next].map((tensor) => ops.floats(tensor));
+        const [old, now, out] = ops.floatsOf(moving, value, next);
         for (let c = 0; c < columns; c++) out[c] = old[c] - Math.fround(Math.fround(old[c] - now[c]) * share);
       };
       follow(movingMean, mean, nextMean);
@@ -67,8 +67,8 @@ export function batchNormKernels(tools: KernelTools): Record<string, KernelFunct
       setSlopes(ops, slope, gamma, variance, epsilon);
       const by = { x, mean, slope, offset: beta };
       ops.normalizeSums(gradient, by, [rows, columns], relu, ops.place(sums));
-      const [s, variances] = [sums, variance].map((tensor) => ops.floats(tensor));
-      const [dgammas, dbetas, shifts, tilts] = [dgamma, dbeta, shift, tilt].map((tensor) => ops.floats(tensor));
+      const [s, variances] = ops.floatsOf(sums, variance);
+      const [dgammas, dbetas, shifts, tilts] = ops.floatsOf(dgamma, dbeta, shift, tilt);
       for (let c = 0; c < columns; c++) {
         const scale = 1 / Math.sqrt(variances[c] + epsilon);
         dbetas[c] = s[c];
@@ -85,8 +85,7 @@ export function batchNormKernels(tools: KernelTools): Record<string, KernelFunct
 
 /** Forwards and backwards by the same formula: the gradient finds out once more where a relu let values through. */
 function setSlopes(ops: NativeOps, slope: TensorInfo, gamma: TensorInfo, variance: TensorInfo, epsilon: number): void {
-  const [gammas, variances] = [gamma, variance].map((tensor) => ops.floats(tensor));
-  const slopes = ops.floats(slope);
+  const [slopes, gammas, variances] = ops.floatsOf(slope, gamma, variance);
   for (let c = 0; c < slopes.length; c++) slopes[c] = gammas[c] / Math.sqrt(variances[c] + epsilon);
 }
 

@@ -45,7 +45,7 @@ export function lossKernels(ops: NativeOps): Record<string, KernelFunction> {
     Crossentropy: ({ inputs: { target, output }, attrs: { sparse } }) => {
       const classes = output.shape.at(-1)!;
       const losses = ops.output(output.shape.slice(0, -1));
-      const [values, targets, probabilities] = [losses, target, output].map((tensor) => ops.floats(tensor));
+      const [values, targets, probabilities] = ops.floatsOf(losses, target, output);
       for (let row = 0, from = 0; row < values.length; row++, from += classes) {
         let sum = 0;
         for (let c = 0; c < classes; c++) sum += sparse ? clip(probabilities[from + c]) : probabilities[from + c];
@@ -65,7 +65,7 @@ export function lossKernels(ops: NativeOps): Record<string, KernelFunction> {
     CrossentropyGradient: ({ inputs: { dy, target, output }, attrs: { sparse } }) => {
       const classes = output.shape.at(-1)!;
       const gradient = ops.output(output.shape);
-      const [out, dys, targets, probabilities] = [gradient, dy, target, output].map((tensor) => ops.floats(tensor));
+      const [out, dys, targets, probabilities] = ops.floatsOf(gradient, dy, target, output);
       for (let row = 0, from = 0; row < dys.length; row++, from += classes) {
         const bounded = (c: number) => sparse ? clip(probabilities[from + c]) : probabilities[from + c];
         const label = Math.floor(targets[row]);

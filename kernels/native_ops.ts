@@ -291,6 +291,12 @@ export class NativeOps {
     return this.#backend.typedArrayFromHeap(tensor) as Float32Array;
   }
 
+  /** The data of several tensors, until the next tensor is made. Those that wait are computed before any is viewed. */
+  floatsOf(...tensors: TensorInfo[]): Float32Array[] {
+    for (const tensor of tensors) this.place(tensor);
+    return tensors.map((tensor) => this.floats(tensor));
+  }
+
   /** The mean and the variance of each column of `x[rows, columns]`. */
   moments(x: TensorInfo, rows: number, columns: number, mean: number, variance: number): void {
     const tasks = this.#tasks(rows * columns);
