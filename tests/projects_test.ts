@@ -311,7 +311,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 test("a terminal that is closed is told to the project's program, which may go on", {
-  "p/MLproject": project("trap 'echo told > ../told.txt; exit 0' HUP; echo ready; while true; do sleep 0.05; done"),
+  // who runs the project listens to the terminal from then on that the program has started: it takes its time to be ready
+  "p/MLproject": project(
+    "trap 'echo told > ../told.txt; exit 0' HUP; sleep 0.3; echo ready; while true; do sleep 0.05; done",
+  ),
 }, async (dir, client) => {
   const process = await started(dir);
   process.kill("SIGHUP");
